@@ -1,0 +1,1 @@
+"""What policy authors run: policy tests and single evaluations."""

@@ -1,0 +1,1 @@
+"""What a microservice imports. Needs only grpcio and protobuf."""

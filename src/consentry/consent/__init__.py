@@ -1,0 +1,1 @@
+"""The ledger: event log, store, resolver from events to effective consent."""

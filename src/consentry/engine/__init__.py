@@ -1,0 +1,1 @@
+"""Program + request + consent view -> decision with reasons. Pure and synchronous."""

@@ -1,0 +1,1 @@
+"""Frozen values that every room shares. Pure: no I/O, no clock of its own."""

@@ -1,0 +1,263 @@
+"""Consent and rights as facts: events as recorded, and what they come to at one moment.
+
+Two halves. `ConsentEvent` is what a person (or someone for them) did; the ledger keeps it for ever.
+`ConsentState`, `Standing` and `RightState` are what the resolver makes of all visible events for
+one question; the engine and the law packs judge those and never see an event.
+
+Source: decision semantics, "Consent: what the ledger says".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+from consentry.model.trees import DataNode, PurposeNode
+
+
+class EventKind(StrEnum):
+    """Every kind of event there is. The value is the name on disk and on the wire."""
+
+    REQUESTED = "requested"
+    GIVEN = "given"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    OBJECTED = "objected"
+    OBJECTION_LIFTED = "objection_lifted"
+    OBJECTION_OVERRIDDEN = "objection_overridden"
+    OVERRIDE_LIFTED = "override_lifted"
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
+    LIMITED = "limited"
+    LIMIT_LIFTED = "limit_lifted"
+    RESTRICTED = "restricted"
+    RESTRICTION_LIFTED = "restriction_lifted"
+    ERASED = "erased"
+    ERASURE_LIFTED = "erasure_lifted"
+    HELD = "held"
+    HOLD_LIFTED = "hold_lifted"
+
+
+class Track(StrEnum):
+    """A right as `rights.<track>` names it in the language."""
+
+    OBJECTED = "objected"
+    OVERRIDDEN = "overridden"
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
+    LIMITED = "limited"
+    RESTRICTED = "restricted"
+    ERASED = "erased"
+    HELD = "held"
+
+
+# Which event turns a track on and which turns it off. The newest of the two kinds whose scope
+# touches the request decides; the one that narrows what may be done wins a tie.
+TRACK_EVENTS: Final[dict[Track, tuple[EventKind, EventKind]]] = {
+    Track.OBJECTED: (EventKind.OBJECTED, EventKind.OBJECTION_LIFTED),
+    Track.OVERRIDDEN: (EventKind.OBJECTION_OVERRIDDEN, EventKind.OVERRIDE_LIFTED),
+    Track.OPTED_OUT: (EventKind.OPTED_OUT, EventKind.OPTED_IN),
+    Track.OPTED_IN: (EventKind.OPTED_IN, EventKind.OPTED_OUT),
+    Track.LIMITED: (EventKind.LIMITED, EventKind.LIMIT_LIFTED),
+    Track.RESTRICTED: (EventKind.RESTRICTED, EventKind.RESTRICTION_LIFTED),
+    Track.ERASED: (EventKind.ERASED, EventKind.ERASURE_LIFTED),
+    Track.HELD: (EventKind.HELD, EventKind.HOLD_LIFTED),
+}
+
+# Tracks that widen what may be done; all others narrow.
+WIDENING_TRACKS: Final = frozenset({Track.OVERRIDDEN, Track.OPTED_IN, Track.HELD})
+
+# Kinds that widen count from their own time on only; all others from the earlier of their two
+# times ("a negative event never waits").
+WIDENING_KINDS: Final = frozenset(
+    {
+        EventKind.GIVEN,
+        EventKind.OBJECTION_LIFTED,
+        EventKind.OBJECTION_OVERRIDDEN,
+        EventKind.OPTED_IN,
+        EventKind.LIMIT_LIFTED,
+        EventKind.RESTRICTION_LIFTED,
+        EventKind.ERASURE_LIFTED,
+        EventKind.HELD,
+    }
+)
+
+
+class Author(StrEnum):
+    """Who performed an event."""
+
+    DATA_SUBJECT = "data_subject"
+    GUARDIAN = "guardian"
+    JOINT = "joint"
+    AGENT = "agent"
+    CONTROLLER = "controller"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientScope:
+    """Recipients an event speaks of: by id, by role or by country; exactly one is set."""
+
+    id: str = ""
+    role: str = ""
+    country: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What an event speaks of. An empty part means that the event does not narrow by it.
+
+    Exactly one of `purpose` (a path, or a standard data-use key) and `tag` is set, or neither,
+    which means every purpose and is for rights tracks only. `data` holds paths of the data tree or
+    standard category keys; `regime` confines the event to one law.
+    """
+
+    purpose: str = ""
+    tag: str = ""
+    data: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    recipients: tuple[RecipientScope, ...] = ()
+    controller: str = ""
+    regime: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """How it is known that the event took place.
+
+    An event without a `method` is *unproven*: it stands, with the problem `consent_unproven`.
+    """
+
+    method: str = ""
+    source: str = ""
+    channel: str = ""
+    recorded_by: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentEvent:
+    """One act, as recorded. Times are microseconds since the epoch, UTC.
+
+    `event_id`, `position` and `received_at_us` are given by the ledger; 0 and empty before.
+    `listed` are the child purposes that the notice named. `qualities` are words such as `explicit`;
+    `by` says who acted. `expires_at_us` is the end stated when consent was given, exclusive.
+    """
+
+    kind: EventKind
+    data_subject_id: str
+    scope: Scope
+    happened_at_us: int
+    received_at_us: int = 0
+    position: int = 0
+    event_id: str = ""
+    idempotency_key: str = ""
+    qualities: frozenset[str] = frozenset()
+    notice: str = ""
+    listed: tuple[str, ...] = ()
+    by: Author = Author.DATA_SUBJECT
+    expires_at_us: int | None = None
+    proof: Proof = Proof()
+
+    @property
+    def counts_from_us(self) -> int:
+        """The time at which the event takes its place in the order of events."""
+        if self.kind in WIDENING_KINDS:
+            return self.happened_at_us
+        return min(self.happened_at_us, self.received_at_us)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentQuery:
+    """For which use of which field the ledger is asked.
+
+    `recipient_*` describe the recipient where there is one; `is_disclosure` says that the action
+    gives data to a recipient, `is_contact` that it reaches the person over a channel.
+    """
+
+    purpose: PurposeNode
+    purpose_lineage: tuple[str, ...]
+    leaf: DataNode
+    regime: str
+    controller: str | None
+    channel: str | None
+    recipient_id: str | None
+    recipient_roles: frozenset[str]
+    recipient_country: str | None
+    is_contact: bool
+    is_disclosure: bool
+    now_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One consent that stands, with whatever is wrong with it.
+
+    `problems` are reason codes (`consent_expired`, `consent_scope_channel`, …) in declared order;
+    empty means `consent.given`. `jointly` says that the person and a guardian both gave it.
+    """
+
+    event_id: str
+    position: int
+    given_at_us: int
+    expires_at_us: int | None = None
+    notice: str = ""
+    by: Author = Author.DATA_SUBJECT
+    qualities: frozenset[str] = frozenset()
+    data: tuple[str, ...] = ()
+    recipients: tuple[RecipientScope, ...] = ()
+    jointly: bool = False
+    problems: tuple[str, ...] = ()
+
+    @property
+    def is_given(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentState:
+    """All consents that stand for one query, newest first, and what to say if none does.
+
+    `absence` is the reason code for the asking without a consent: `consent_withdrawn`,
+    `consent_refused`, `consent_pending` or `consent_missing`. `said_no` is true when the newest
+    expression of the person is a negative one. `changes_at_us` is the earliest future instant at
+    which any of this changes by time alone.
+    """
+
+    standings: tuple[Standing, ...] = ()
+    absence: str = "consent_missing"
+    said_no: bool = False
+    changes_at_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RightState:
+    """Whether a right is in force for one query, since when, and when time alone changes that."""
+
+    is_active: bool = False
+    since_us: int | None = None
+    changes_at_us: int | None = None
+
+
+class ConsentView(Protocol):
+    """What the ledger says about one person, at one position: a frozen reading.
+
+    The answers are pure functions of the events read and the query. `is_available` is false when
+    the state could not be read freshly enough; the other members then hold no information and are
+    not asked. `revision` is the position of the newest event of this person (0: none), from the
+    one counter of the whole ledger. `position` is the ledger's position at the reading and
+    `read_at_us` its time.
+    """
+
+    @property
+    def is_available(self) -> bool: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def read_at_us(self) -> int: ...
+
+    def consent(self, query: ConsentQuery) -> ConsentState: ...
+    def right(self, track: Track, query: ConsentQuery) -> RightState: ...

@@ -1,0 +1,1 @@
+"""The decision point: policy sources, current snapshot, reload, answer cache, batches."""

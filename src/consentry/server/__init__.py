@@ -1,0 +1,1 @@
+"""gRPC and HTTP doors: decode, limit, call the decision point, map errors; health; lifecycle."""

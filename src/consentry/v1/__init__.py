@@ -1,0 +1,1 @@
+"""Protocol messages generated from `proto/consentry/v1`; never edited by hand."""
