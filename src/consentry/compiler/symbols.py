@@ -1,8 +1,8 @@
 """The symbol table: every declared name of a policy set, after resolution.
 
-Built by `resolve` (declarations, trees, packs), read by `conditions` (types, polarity, lowering) and
-by the author's tests. A name that was declared wrongly is in `poisoned`, so that its users raise no
-second message.
+Built by `resolve` (declarations, trees, packs), read by `conditions` (types, polarity, lowering)
+and by the author's tests. A name that was declared wrongly is in `poisoned`, so that its users
+raise no second message.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class SetItem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetSymbol:
     """A named constant list. `type` is the language type of its items, or `name` for names of data,
-    categories, purposes or tags. `regime` is empty for the house's sets."""
+    categories, purposes or tags. `regime` is empty for the house's sets.
+    """
 
     name: str
     type: str

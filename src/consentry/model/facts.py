@@ -4,22 +4,24 @@ The compiler writes loads against these members; the engine fills them. One inst
 of one request and is reused from regime to regime and from asking to asking; it is the only mutable
 value of the evaluation and never leaves it.
 
-| in the language                    | in generated code                                          |
-| ---------------------------------- | ---------------------------------------------------------- |
-| `principal.id`, `.type`, `.roles`  | `f.principal_id`, `f.principal_kind`, `f.principal_roles`  |
-| `principal.controller`             | `f.principal_controller`                                   |
-| `principal.X` (declared)           | `f.principal.get("X")`                                     |
-| `subject.id`, `subject.X`          | `f.subject_id`, `f.subject.get("X")`                       |
-| `controller.X`, `recipient.X`      | `f.controller.get("X")`, `f.recipient.get("X")`            |
-| `recipient.id/.roles/.country`     | `f.recipient_id`, `f.recipient_roles`, `f.recipient_country` |
-| `resource.X`, `context.X`, `signal.X` | `f.resource.get("X")`, `f.context.get("X")`, `f.signal.get("X")` |
-| `resource.collected_at/_for/_on`   | `f.collected_at_us`, `f.collected_for`, `f.collected_on`   |
-| `action`, `channel`, `basis`       | `f.action`, `f.channel`, `f.basis` (None: not said)        |
-| `data`, `purpose`                  | `f.leaf` (DataNode), `f.purpose` (PurposeNode)             |
-| `now`                              | `f.now_us`                                                 |
-| `consent.X`                        | `f.standing` (None: asked without one), `f.state`          |
-| `consented(P, q, …)`               | `f.consented(purpose_index, qualities)`                    |
-| `rights.X`, `rights.X_at`          | `f.right("X")` -> RightState                               |
+| in the language                  | in generated code                                         |
+| -------------------------------- | --------------------------------------------------------- |
+| `principal.id/.type/.roles`      | `f.principal_id`, `f.principal_kind`, `f.principal_roles` |
+| `principal.controller`           | `f.principal_controller`                                  |
+| `principal.X` (declared)         | `f.principal.get("X")`                                    |
+| `subject.id`, `subject.X`        | `f.subject_id`, `f.subject.get("X")`                      |
+| `controller.X`                   | `f.controller.get("X")`                                   |
+| `recipient.X` (declared)         | `f.recipient.get("X")`                                    |
+| `recipient.id/.roles/.country`   | `f.recipient_id`, `f.recipient_roles`, `f.recipient_country` |
+| `resource.X`, `context.X`        | `f.resource.get("X")`, `f.context.get("X")`               |
+| `signal.X`                       | `f.signal.get("X")`                                       |
+| `resource.collected_at/_for/_on` | `f.collected_at_us`, `f.collected_for`, `f.collected_on`  |
+| `action`, `channel`, `basis`     | `f.action`, `f.channel`, `f.basis` (None: not said)       |
+| `data`, `purpose`                | `f.leaf` (DataNode), `f.purpose` (PurposeNode)            |
+| `now`                            | `f.now_us`                                                |
+| `consent.X`                      | `f.standing` (None: asked without one), `f.state`         |
+| `consented(P, q, …)`             | `f.consented(purpose_index, qualities)`                   |
+| `rights.X`, `rights.X_at`        | `f.right("X")` -> RightState                              |
 
 `f.changes_at(us)` notes that the answer may change at that instant; operators that compare with
 `now` call it. Empty role sets mean *not said* and read as None.
@@ -29,8 +31,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from consentry.model.consent import ConsentQuery, ConsentState, ConsentView, RightState, Standing
-from consentry.model.consent import Track
+from consentry.model.consent import (
+    ConsentQuery,
+    ConsentState,
+    ConsentView,
+    RightState,
+    Standing,
+    Track,
+)
 from consentry.model.request import NO_ATTRIBUTES
 from consentry.model.trees import DataNode, PurposeNode
 from consentry.model.tri import Tri

@@ -24,9 +24,9 @@ def tri_not(value: Tri) -> Tri:
 
 def tri_and(left: Tri, right: Tri) -> Tri:
     """Conjunction: the smaller of the two."""
-    return left if left < right else right
+    return min(left, right)
 
 
 def tri_or(left: Tri, right: Tri) -> Tri:
     """Disjunction: the larger of the two."""
-    return left if left > right else right
+    return max(left, right)
