@@ -1,0 +1,279 @@
+"""Every metric of the sidecar, by name, with what an operator does about it.
+
+Names are `consentry_<thing>_<unit>[_total]` in base units; the `grpc_server_*` names are those that
+dashboards already know. Labels are small closed sets: never a person, a resource or free text.
+`Metrics` is a collector: it holds cheap cells and turns them into samples when it is scraped.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from consentry.telemetry.cells import Amount, Cell, CounterFamily, HistogramFamily
+
+log = logging.getLogger(__name__)
+
+PREFIX: Final = "consentry"
+MAX_SERIES: Final = 2_000
+
+# A hit takes about 2 us, a miss about 10, a read of an unseen person about 100.
+DECISION_BOUNDS_S: Final = (
+    2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 1.0,
+)  # fmt: skip
+CALL_BOUNDS_S: Final = (
+    1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+)  # fmt: skip
+
+CACHE_RESULTS: Final = ("hit", "miss", "stale", "bypass")
+"""hit: answered from memory; miss: unknown question; stale: known, but a version moved or its time
+was up; bypass: the cache is off or the question is not one to keep."""
+
+COUNTERS: Final[dict[str, str]] = {
+    "decisions": "Answers given. Watch for a jump in deny; the reason says where to look first.",
+    "cache_requests": (
+        "Checks by what the answer cache had. A falling share of hits means more CPU a check:"
+        " look for reloads, for a busy ledger, or for callers that put changing facts in requests."
+    ),
+    "cache_mismatch": (
+        "Cached answers that differed from a fresh one in compare mode. Anything above 0 is a bug:"
+        " switch the cache off and report it."
+    ),
+    "policy_load": (
+        "Attempts to load the policy set. Failed means that the last good set still decides:"
+        " read the log event policy_refused."
+    ),
+    "evaluation_errors": (
+        "Checks that failed inside the sidecar and were answered with an error, which callers read"
+        " as deny. Anything above 0 is a bug: report it with the log event evaluation_failed."
+    ),
+    "audit_records": "Decision log records handed to the sink; compare with consentry_decisions.",
+    "audit_dropped": (
+        "Decision log records lost because the sink was slow or failing. Alert on any increase:"
+        " check the disk under the decision log."
+    ),
+    "refused": (
+        "Calls refused at the door, by class. A steady rate means that the limits are too small"
+        " for the load: add sidecars or raise them."
+    ),
+    "consent_events": (
+        "Consent events recorded, by kind. No withdrawals for long while grants arrive is a sign"
+        " of a broken form."
+    ),
+}
+
+GAUGES: Final[dict[str, str]] = {
+    "cache_entries": "Answers held in memory. At its bound while hits fall: raise the bound.",
+    "consent_age_seconds": (
+        "Age of the consent data that answers use. Alert when it nears the freshness bound."
+    ),
+    "ledger_position": (
+        "Position of the newest consent event this sidecar has seen. Sidecars that differ for"
+        " longer than the bound are cut off."
+    ),
+    "audit_queue_depth": "Decision log records waiting to be written; growing means a slow sink.",
+    "policy_loaded_timestamp_seconds": (
+        "When the active policy set was loaded. Compare with your last rollout."
+    ),
+    "policy_confirmed_timestamp_seconds": (
+        "When the active policy set was last seen to agree with its source. Old means that a newer"
+        " set is being refused or the source cannot be read."
+    ),
+}
+
+
+class Metrics(Collector):
+    """All metrics of one sidecar, registered with `registry`.
+
+    Rooms take the cells they need once and count on them. `set_*` and `watch_*` connect gauges;
+    a gauge whose source fails is left out of that scrape.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry | None = None,
+        *,
+        version: str = "",
+        max_series: int = MAX_SERIES,
+    ) -> None:
+        self.registry: Final = registry if registry is not None else CollectorRegistry()
+        self._version = version
+        self._lock = threading.Lock()
+        self._policy_digest = ""
+        self._gauges: dict[str, Callable[[], float]] = {}
+        self._queues: dict[str, Callable[[], float]] = {}
+        self._in_flight: dict[str, Callable[[], float]] = {}
+
+        self.decisions = CounterFamily(
+            "decision", "reason", "purpose", "action", max_series=max_series
+        )
+        self.decision_seconds = HistogramFamily("cache", bounds=DECISION_BOUNDS_S)
+        self.cache_requests = CounterFamily("result")
+        self.cache_mismatch = CounterFamily()
+        self.policy_load = CounterFamily("result")
+        self.evaluation_errors = CounterFamily()
+        self.audit_records = Amount()
+        self.audit_dropped = Amount()
+        self.refused = CounterFamily("class")
+        self.consent_events = CounterFamily("kind")
+        self.grpc_started = CounterFamily("grpc_type", "grpc_service", "grpc_method")
+        self.grpc_handled = CounterFamily("grpc_type", "grpc_service", "grpc_method", "grpc_code")
+        self.grpc_handling_seconds = HistogramFamily(
+            "grpc_type", "grpc_service", "grpc_method", bounds=CALL_BOUNDS_S
+        )
+        # Series of closed sets stand at 0 from the start, so that a first increase is seen.
+        for result in CACHE_RESULTS:
+            self.cache_requests.cell(result)
+            self.decision_seconds.histogram(result)
+        for result in ("loaded", "unchanged", "failed"):
+            self.policy_load.cell(result)
+        self.cache_mismatch.cell()
+        self.evaluation_errors.cell()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.registry.register(self)
+
+    def decision_cell(self, decision: str, reason: str, purpose: str, action: str) -> Cell:
+        """The cell that counts answers of this kind; every label from the policy set."""
+        return self.decisions.cell(decision, reason, purpose, action)
+
+    def set_policy(self, digest: str) -> None:
+        """Name the active policy set."""
+        self._policy_digest = digest
+
+    def watch_gauge(self, name: str, read: Callable[[], float]) -> None:
+        """Read `name`, one of `GAUGES`, from `read` at each scrape.
+
+        Raises:
+            KeyError: there is no such gauge.
+        """
+        GAUGES[name]
+        with self._lock:
+            self._gauges[name] = read
+
+    def watch_queue(self, queue: str, read: Callable[[], float]) -> None:
+        """Report the length of `queue` (a thread pool's backlog) at each scrape."""
+        with self._lock:
+            self._queues[queue] = read
+
+    def watch_in_flight(self, call_class: str, read: Callable[[], float]) -> None:
+        """Report how many calls of `call_class` are being answered at each scrape."""
+        with self._lock:
+            self._in_flight[call_class] = read
+
+    def expose(self, accept: str = "") -> tuple[bytes, str]:
+        """The whole exposition and its content type, OpenMetrics where `accept` asks for it."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: names are unique by construction, and reading gauges at start is too early."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Samples of everything, as of now."""
+        yield from self._collect_counters()
+        yield from self._collect_histograms()
+        yield from self._collect_gauges()
+        yield InfoMetricFamily(
+            f"{PREFIX}_build",
+            "What runs here; two versions in one fleet mean an upgrade that is under way.",
+            value={"version": self._version, "python": platform.python_version()},
+        )
+        if self._policy_digest:
+            yield InfoMetricFamily(
+                f"{PREFIX}_policy",
+                "The active policy set; two digests in one fleet mean a rollout that is under way.",
+                value={"digest": self._policy_digest},
+            )
+
+    def _collect_counters(self) -> Iterator[Metric]:
+        for name, text in COUNTERS.items():
+            source: CounterFamily | Amount = getattr(self, name)
+            if isinstance(source, Amount):
+                yield CounterMetricFamily(f"{PREFIX}_{name}", text, value=source.value())
+            else:
+                yield _counter(f"{PREFIX}_{name}", text, source)
+        yield _counter(
+            "grpc_server_started", "Calls begun, by method; the base of error rates.",
+            self.grpc_started,
+        )  # fmt: skip
+        yield _counter(
+            "grpc_server_handled",
+            "Calls ended, by method and code. INTERNAL is a bug, RESOURCE_EXHAUSTED overload,"
+            " UNAVAILABLE a sidecar that is not ready.",
+            self.grpc_handled,
+        )
+
+    def _collect_histograms(self) -> Iterator[Metric]:
+        yield _histogram(
+            f"{PREFIX}_decision_seconds",
+            "Time inside the decision point, without transport, by what the cache had.",
+            self.decision_seconds,
+        )
+        yield _histogram(
+            "grpc_server_handling_seconds",
+            "Time from the first byte of a call handed to us to its answer; without the wait for a"
+            " thread, which consentry_queue_depth shows.",
+            self.grpc_handling_seconds,
+        )
+
+    def _collect_gauges(self) -> Iterator[Metric]:
+        with self._lock:
+            gauges = sorted(self._gauges.items())
+            groups = (
+                ("queue_depth", "queue", sorted(self._queues.items()),
+                 "Calls that wait for a thread; steadily above 0 means that CPU is short."),
+                ("in_flight", "class", sorted(self._in_flight.items()),
+                 "Calls being answered; at the limit of the class the next ones are refused."),
+            )  # fmt: skip
+        for name, read in gauges:
+            if (value := _read(name, read)) is not None:
+                yield GaugeMetricFamily(f"{PREFIX}_{name}", GAUGES[name], value=value)
+        for name, label, readers, text in groups:
+            family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=[label])
+            for label_value, read in readers:
+                if (value := _read(name, read)) is not None:
+                    family.add_metric([label_value], value)
+            yield family
+
+
+def _read(name: str, read: Callable[[], float]) -> float | None:
+    try:
+        return read()
+    except Exception:  # one broken source must not take the whole scrape away
+        log.exception("gauge_failed", extra={"gauge": name})
+        return None
+
+
+def _counter(name: str, text: str, family: CounterFamily) -> Metric:
+    metric = CounterMetricFamily(name, text, labels=family.labels)
+    for values, count in family.series():
+        metric.add_metric(values, count)
+    return metric
+
+
+def _histogram(name: str, text: str, family: HistogramFamily) -> Metric:
+    metric = HistogramMetricFamily(name, text, labels=family.labels)
+    for values, counts, total in family.series():
+        running = 0
+        buckets: list[tuple[str, float]] = []
+        for bound, count in zip((*map(repr, family.bounds), "+Inf"), counts, strict=True):
+            running += count
+            buckets.append((bound, running))
+        metric.add_metric(values, buckets, total)
+    return metric
