@@ -1,0 +1,66 @@
+"""How things are measured: CPU time of a process from outside, paired rounds, medians.
+
+Wall time on shared machines says little; the CPU clock of the server process does. Sides of a
+comparison take turns within each round, so that a drift of the machine hits all alike; ratios are
+formed within a round and the median over rounds is quoted.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+CPUCLOCK_SCHED = 2
+
+
+def process_cpu_ns(pid: int) -> int:
+    """CPU time of a process, all its threads, in nanoseconds.
+
+    The clock id of another process is made from its number, see clock_getcpuclockid(3).
+    """
+    return time.clock_gettime_ns((~pid << 3) | CPUCLOCK_SCHED)
+
+
+def pin(pid: int, core: int) -> None:
+    """Keeps a process on one core where there is more than one; `pid` 0 is this one."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(pid, {cores[core % len(cores)]})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Microseconds per call of each side, one entry a round."""
+
+    rounds: Mapping[str, tuple[float, ...]]
+
+    def median(self, side: str) -> float:
+        """Median microseconds per call of one side."""
+        return statistics.median(self.rounds[side])
+
+    def ratio(self, side: str, base: str) -> tuple[float, float, float]:
+        """Least, median and greatest of the ratios formed within each round."""
+        pairs = zip(self.rounds[side], self.rounds[base], strict=True)
+        ratios = sorted(mine / theirs for mine, theirs in pairs)
+        return ratios[0], statistics.median(ratios), ratios[-1]
+
+
+def paired_rounds(
+    sides: Mapping[str, Callable[[], float]], *, rounds: int, progress: Callable[[str], None]
+) -> Series:
+    """Runs each side once a round, in an order that turns round each time.
+
+    A side returns microseconds per call. The first round warms up and is not counted.
+    """
+    results: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        names = list(sides) if number % 2 else list(reversed(sides))
+        for name in names:
+            value = sides[name]()
+            if number:
+                results[name].append(value)
+        progress(f"round {number}/{rounds}")
+    return Series(rounds={name: tuple(values) for name, values in results.items()})

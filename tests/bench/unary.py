@@ -1,0 +1,123 @@
+"""Server CPU per unary Check, hit and miss, next to a bare grpcio echo of the same shape."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+
+from consentry.v1 import authorization_pb2, consent_pb2, consent_pb2_grpc, decision_pb2
+from tests.bench.measure import Series, paired_rounds, pin
+from tests.bench.requests import newsletter_check, newsletter_consent
+from tests.bench.wire import Caller, fresh_numbers
+from tests.support.sidecar import running_sidecar
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def echo_server(answer: bytes) -> Iterator[tuple[str, int]]:
+    """A bare server in a process of its own: its address and process id."""
+    with tempfile.NamedTemporaryFile() as file:
+        Path(file.name).write_bytes(answer)
+        command = [sys.executable, "-m", "tests.bench.echo_server", file.name]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            yield f"127.0.0.1:{int(process.stdout.readline())}", process.pid
+        finally:
+            process.kill()
+            process.wait()
+
+
+def record_consent(target: str) -> None:
+    """Lets the person of the timed question agree."""
+    with grpc.insecure_channel(target) as channel:
+        request = consent_pb2.RecordConsentRequest(events=[newsletter_consent()])
+        consent_pb2_grpc.ConsentServiceStub(channel).RecordConsent(request, timeout=10)
+
+
+def must_permit(answer: bytes) -> bytes:
+    """The answer, if it is the permit that the comparison is about.
+
+    Raises:
+        ValueError: it is anything else; a benchmark of wrong answers is worth nothing.
+    """
+    decoded = authorization_pb2.CheckResponse.FromString(answer)
+    if decoded.effect != decision_pb2.EFFECT_PERMIT:
+        raise ValueError(f"expected a permit, got {decoded.reason}")
+    return answer
+
+
+def measure(*, rounds: int, calls: int, in_flight: int, say: Callable[[str], None]) -> Series:
+    """Microseconds of server CPU per call: `echo`, `echo again`, `hit`, `miss`."""
+    with (
+        tempfile.TemporaryDirectory() as state,
+        running_sidecar(ROOT / "policies", Path(state), "--watch-interval-s", "60") as sidecar,
+    ):
+        record_consent(sidecar.target)
+        hit_body = newsletter_check()
+        ours = Caller(sidecar.target, sidecar.pid)
+        answer = must_permit(ours.call("Check", hit_body))
+        with echo_server(answer) as (target, pid):
+            bare = Caller(target, pid)
+            pin(sidecar.pid, 0)
+            pin(pid, 0)
+            pin(0, 1)
+            numbers = fresh_numbers()
+            same = [hit_body] * calls
+
+            def fresh() -> list[bytes]:
+                return [newsletter_check(next(numbers)) for _ in range(calls)]
+
+            sides = {
+                "echo": lambda: bare.server_us_per_call(same, in_flight=in_flight),
+                "hit": lambda: ours.server_us_per_call(same, in_flight=in_flight),
+                "miss": lambda: ours.server_us_per_call(fresh(), in_flight=in_flight),
+                "echo again": lambda: bare.server_us_per_call(same, in_flight=in_flight),
+            }
+            series = paired_rounds(sides, rounds=rounds, progress=say)
+            must_permit(ours.call("Check", newsletter_check(next(numbers))))
+            bare.close()
+        ours.close()
+    return series
+
+
+def measure_batch(*, rounds: int, say: Callable[[str], None]) -> Series:
+    """Microseconds of server CPU per check in batches of 1,000: all hits, all misses."""
+    size, batches = 1000, 4
+    with (
+        tempfile.TemporaryDirectory() as state,
+        running_sidecar(ROOT / "policies", Path(state), "--watch-interval-s", "60") as sidecar,
+    ):
+        record_consent(sidecar.target)
+        caller = Caller(sidecar.target, sidecar.pid)
+        pin(sidecar.pid, 0)
+        pin(0, 1)
+        numbers = fresh_numbers()
+
+        def batch(*, is_fresh: bool) -> bytes:
+            request = authorization_pb2.CheckBatchRequest()
+            for _ in range(size):
+                body = newsletter_check(next(numbers) if is_fresh else 0)
+                request.items.add().check.MergeFromString(body)
+            return request.SerializeToString()
+
+        def per_check(bodies: list[bytes]) -> float:
+            return caller.server_us_per_call(bodies, method="CheckBatch", in_flight=2) / size
+
+        same = [batch(is_fresh=False)] * batches
+        first = authorization_pb2.CheckBatchResponse.FromString(caller.call("CheckBatch", same[0]))
+        must_permit(first.results[-1].response.SerializeToString())
+        sides = {
+            "hit": lambda: per_check(same),
+            "miss": lambda: per_check([batch(is_fresh=True) for _ in range(batches)]),
+        }
+        series = paired_rounds(sides, rounds=rounds, progress=say)
+        caller.close()
+    return series

@@ -1,0 +1,142 @@
+"""Every command and snippet of the documentation is run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from consentry.compiler.compile import CompileResult, compile_policies
+from consentry.lang.parse import parse_module
+from tests.support.sidecar import RunningSidecar, running_sidecar
+
+from consentry.author.policy_tests import run_policy_tests
+from consentry.diagnostics.span import Source
+from consentry.pdp.sources import read_packs
+from tests.support.snippets import Snippet, documents, missing_line, snippets_of, steps_of
+
+ROOT = Path(__file__).resolve().parents[2]
+ALL = [snippet for document in documents(ROOT) for snippet in snippets_of(document)]
+KNOWN = {"policy", "console", "python", "json", "toml", "yaml", "text", "promql", "sh"}
+
+
+def of(language: str) -> list[Snippet]:
+    return [snippet for snippet in ALL if snippet.language == language]
+
+
+def by_id(snippet: Snippet) -> str:
+    return snippet.id
+
+
+def compiled(snippet: Snippet) -> CompileResult:
+    return compile_policies([Source("snippet.policy", snippet.body)], read_packs())
+
+
+def test_every_block_says_what_it_is() -> None:
+    unknown = [(s.id, s.language) for s in ALL if s.language not in KNOWN]
+    unrun = [s.id for s in of("sh") if "not-run" not in s.words]
+
+    assert ALL
+    assert unknown == []
+    assert unrun == []
+
+
+@pytest.mark.parametrize("snippet", of("policy"), ids=by_id)
+def test_policy_snippet_does_what_its_page_says(snippet: Snippet) -> None:
+    if "fragment" in snippet.words:
+        assert parse_module(Source("snippet.policy", snippet.body)).diagnostics == ()
+        return
+
+    result = compiled(snippet)
+    errors = [d.code for d in result.diagnostics if d.is_error]
+
+    if expected := snippet.option("error"):
+        assert expected in errors
+        return
+    assert errors == []
+    if "test" in snippet.words:
+        report = run_policy_tests(result)
+        assert report.results
+        assert report.is_passed, report
+
+
+@pytest.mark.parametrize("snippet", of("json"), ids=by_id)
+def test_json_snippet_parses(snippet: Snippet) -> None:
+    assert json.loads(snippet.body)
+
+
+@pytest.mark.parametrize("snippet", of("toml"), ids=by_id)
+def test_toml_snippet_parses(snippet: Snippet) -> None:
+    assert tomllib.loads(snippet.body)
+
+
+@pytest.mark.parametrize("snippet", of("yaml"), ids=by_id)
+def test_yaml_snippet_parses(snippet: Snippet) -> None:
+    assert yaml.safe_load(snippet.body)
+
+
+@pytest.fixture(scope="module")
+def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSidecar]:
+    state = tmp_path_factory.mktemp("state")
+    with running_sidecar(ROOT / "policies", state) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what a reader has: policies and the deployment files."""
+    folder = tmp_path_factory.mktemp("workplace")
+    for name in ("policies", "deploy", "docs"):
+        shutil.copytree(ROOT / name, folder / name)
+    return folder
+
+
+def environment(sidecar: RunningSidecar) -> dict[str, str]:
+    return os.environ | {
+        "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"],
+        "CONSENTRY_TARGET": sidecar.target,
+        "CONSENTRY_HTTP": sidecar.http,
+        "NO_COLOR": "1",
+    }
+
+
+@pytest.mark.parametrize("snippet", of("console"), ids=by_id)
+def test_console_snippet_runs(snippet: Snippet, sidecar: RunningSidecar, workplace: Path) -> None:
+    for step in steps_of(snippet.body):
+        done = subprocess.run(
+            ["bash", "-c", step.command],
+            cwd=workplace,
+            env=environment(sidecar),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        output = done.stdout + done.stderr
+        assert done.returncode == int(snippet.option("exit", "0")), output
+        assert missing_line(step.expected, output) is None, output
+
+
+@pytest.mark.parametrize("snippet", of("python"), ids=by_id)
+def test_python_snippet_runs(snippet: Snippet, sidecar: RunningSidecar, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", snippet.body],
+        cwd=tmp_path,
+        env=environment(sidecar),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = re.findall(r"^print\(.*\)  # (.*)$", snippet.body, re.MULTILINE)
+    assert missing_line(tuple(shown), done.stdout) is None, done.stdout
