@@ -1,0 +1,97 @@
+"""Policies from a path on the command line: a folder is a set, a single file is a set of one."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from consentry.app.output import Console, counted
+from consentry.compiler.compile import CompileResult, compile_policies
+from consentry.diagnostics.diagnostic import Diagnostic, Severity
+from consentry.diagnostics.render import render_json, render_text
+from consentry.diagnostics.span import Source
+from consentry.pdp.folder import problem
+from consentry.pdp.sources import read_packs, read_policy_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A set that was read and compiled, with all diagnostics of both."""
+
+    result: CompileResult
+    sources: Mapping[str, Source]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything stops a load."""
+        return any(diagnostic.is_error for diagnostic in self.diagnostics)
+
+
+def add_path(parser: argparse.ArgumentParser) -> None:
+    """The path every author's verb takes."""
+    parser.add_argument(
+        "path",
+        nargs="?",
+        default="policies",
+        metavar="PATH",
+        help="a folder with .policy files, or one file (default: policies)",
+    )
+
+
+def read_path(path: Path) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
+    """The files of a set and what was wrong with reading them."""
+    if path.is_file():
+        return _read_file(path)
+    sources, diagnostics = read_policy_folder(path)
+    return tuple(sources), tuple(diagnostics)
+
+
+def _read_file(path: Path) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
+    try:
+        return (Source(path.name, path.read_text(encoding="utf-8")),), ()
+    except UnicodeDecodeError:
+        help_ = "save the file as UTF-8"
+        return (), (problem("F506", f"`{path.name}` is not UTF-8 text", path.name, help=help_),)
+    except OSError as error:
+        why = (error.strerror or "unknown error").lower()
+        return (), (problem("F503", f"`{path.name}` cannot be read: {why}", path.name),)
+
+
+def compile_path(path: Path) -> Compiled:
+    """Reads and compiles a set; every diagnostic is collected, none is raised."""
+    sources, unread = read_path(path)
+    packs = read_packs()
+    result = compile_policies(sources, packs)
+    return Compiled(
+        result=result,
+        sources={source.name: source for source in (*packs.values(), *sources)},
+        diagnostics=(*unread, *result.diagnostics),
+    )
+
+
+def counts_of(diagnostics: Sequence[Diagnostic]) -> tuple[int, int]:
+    """How many errors, how many warnings."""
+    errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
+    return errors, len(diagnostics) - errors
+
+
+def show_diagnostics(
+    console: Console, diagnostics: Sequence[Diagnostic], sources: Mapping[str, Source]
+) -> None:
+    """Prints diagnostics for a person, with a last line that counts them."""
+    errors, warnings = counts_of(diagnostics)
+    if diagnostics:
+        console.line(render_text(diagnostics, sources).rstrip("\n"))
+        console.line()
+        told = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
+        console.line(console.styled(told, "red" if errors else "yellow"))
+
+
+def diagnostics_json(
+    diagnostics: Sequence[Diagnostic], sources: Mapping[str, Source]
+) -> list[dict[str, object]]:
+    """The same diagnostics for a program."""
+    return list(render_json(diagnostics, sources))

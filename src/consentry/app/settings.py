@@ -1,0 +1,192 @@
+"""The settings of a sidecar: read once, frozen, every unknown key refused.
+
+Later wins: defaults, then the TOML file (`--config` or CONSENTRY_CONFIG), then environment
+variables (`CONSENTRY_<SECTION>__<KEY>`, such as CONSENTRY_SERVER__GRACE_S), then flags. Lists in
+the environment are JSON. Rooms get plain values in their constructors, never these objects.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings import SettingsError as SourceError
+
+ENV_PREFIX: Final = "CONSENTRY_"
+CONFIG_VARIABLE: Final = "CONSENTRY_CONFIG"
+# Kubernetes gives every pod variables for every Service; one that is named `consentry` must not
+# keep the sidecar from starting.
+_SERVICE_LINK: Final = re.compile(r"CONSENTRY_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_\d+_.*)")
+
+_NotNegative = Annotated[float, Field(ge=0)]
+
+
+class SettingsError(Exception):
+    """The configuration is wrong; one sentence for each thing."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PolicySettings(_Section):
+    """Where the policies are and how they are followed."""
+
+    path: Path = Field(Path("policies"), description="Folder with the .policy files.")
+    is_watched: bool = Field(True, description="Load again by itself when the folder changes.")
+    watch_interval_s: PositiveFloat = Field(1.0, description="Time between two looks.")
+    max_age_s: PositiveFloat | None = Field(
+        None, description="Not ready when the set was last confirmed longer ago; none: no limit."
+    )
+
+
+class StateSettings(_Section):
+    """What must outlive the process: the ledger, the decision log, the archive of policies."""
+
+    path: Path = Field(
+        Path("var/consentry"),
+        description="Folder for ledger/, audit/ and policies/; made with mode 0700.",
+    )
+    allow_ephemeral_ledger: bool = Field(
+        False, description="Start even if the folder dies with the container."
+    )
+
+
+class ServerSettings(_Section):
+    """Addresses, limits and times of the doors; a Unix socket is `unix:/path`."""
+
+    listen: tuple[str, ...] = Field(("127.0.0.1:7470",), description="Addresses for gRPC.")
+    health: str | None = Field("127.0.0.1:7471", description="gRPC health only; none: no door.")
+    http: str | None = Field("127.0.0.1:7472", description="/metrics, /livez, /readyz; none: off.")
+    insecure_off_loopback: bool = Field(
+        False, description="Allow gRPC without TLS on addresses that others can reach."
+    )
+    socket_mode: Annotated[int, Field(ge=0, le=0o777)] = Field(
+        0o600, description="File mode of Unix sockets, as a number (0o600 in TOML)."
+    )
+    max_batch_items: PositiveInt = Field(1_000, description="Most checks in one CheckBatch.")
+    check_threads: PositiveInt = Field(4, description="Threads for checks.")
+    check_limit: PositiveInt = Field(256, description="Checks in flight before refusing.")
+    wait_limit: PositiveInt = Field(64, description="Writes in flight before refusing.")
+    drain_delay_s: _NotNegative = Field(
+        3.0, description="How long to serve on after SIGTERM while readiness says no."
+    )
+    grace_s: _NotNegative = Field(10.0, description="Longest wait for calls in flight.")
+
+
+class CacheSettings(_Section):
+    """The answer cache."""
+
+    mode: Literal["on", "off", "compare"] = Field(
+        "on", description="`compare` evaluates every hit again and counts differences."
+    )
+    max_entries: PositiveInt = Field(50_000, description="Most answers kept.")
+    max_bytes: PositiveInt = Field(64 * 1024 * 1024, description="Most memory for answers.")
+    max_age_s: PositiveFloat = Field(30.0, description="Longest life of a kept answer.")
+
+
+class AuditSettings(_Section):
+    """The decision log."""
+
+    is_enabled: bool = Field(True, description="Write a record of every answer.")
+    capacity: PositiveInt = Field(65_536, description="Records waiting before some are dropped.")
+    max_file_bytes: PositiveInt = Field(64 * 1024 * 1024, description="Size at which to rotate.")
+    keep_count: Annotated[int, Field(ge=0)] = Field(8, description="Older files to keep.")
+
+
+class LogSettings(_Section):
+    """The log of the sidecar's own life."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    policies: PolicySettings = PolicySettings()
+    state: StateSettings = StateSettings()
+    server: ServerSettings = ServerSettings()
+    cache: CacheSettings = CacheSettings()
+    audit: AuditSettings = AuditSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by pydantic-settings
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then the file that `load_settings` names."""
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+
+def load_settings(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
+    """The settings of this process; `flags` are nested like the sections.
+
+    Raises:
+        SettingsError: a file cannot be read, a key is unknown or a value is wrong.
+    """
+    _refuse_unknown(os.environ)
+    if config is None and os.environ.get(CONFIG_VARIABLE):
+        config = Path(os.environ[CONFIG_VARIABLE])
+    if config is not None and not config.is_file():
+        raise SettingsError((f"{config}: no such file",))
+
+    class _FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    try:
+        return _FromFile(**flags)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
+        raise SettingsError((f"{config}: {problem}",)) from problem
+    except (SourceError, ValidationError) as problem:
+        raise SettingsError(_told(problem)) from problem
+
+
+def _told(problem: SourceError | ValidationError) -> tuple[str, ...]:
+    if isinstance(problem, SourceError):  # such as a list in the environment that is not JSON
+        return (str(problem),)
+    return tuple(
+        f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
+        for error in problem.errors(include_input=False, include_url=False)
+    )
+
+
+def _refuse_unknown(variables: Mapping[str, str]) -> None:
+    # Pydantic ignores variables it does not know; a misspelled one must not be silent.
+    known = {CONFIG_VARIABLE}
+    for section, field in Settings.model_fields.items():
+        name = f"{ENV_PREFIX}{section.upper()}"
+        known.add(name)
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            known |= {f"{name}__{key.upper()}" for key in annotation.model_fields}
+    problems = tuple(
+        f"{name}: no such setting"
+        for name in sorted(variables)
+        if name.startswith(ENV_PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name)
+    )
+    if problems:
+        raise SettingsError(problems)

@@ -1,0 +1,225 @@
+"""Runs the `test` declarations of a policy set through the real engine and the real resolver.
+
+Nothing is simulated but the ledger's contents: a test's events become a `SubjectView`, its facts a
+`Request`, and `engine.evaluate` answers as it would in the sidecar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from consentry.author.scenario import (
+    Facts,
+    ScenarioError,
+    events_of,
+    facts_of,
+    moment_us,
+    request_of,
+)
+from consentry.compiler.compile import CompileResult
+from consentry.compiler.symbols import Symbols
+from consentry.consent.resolver import SubjectView
+from consentry.diagnostics.span import Span
+from consentry.engine.evaluate import evaluate
+from consentry.engine.link import LinkedProgram, link
+from consentry.lang.tree import Check, Expect, TestDecl
+from consentry.model.consent import ConsentEvent
+from consentry.model.decision import Decision, Effect, Finding
+from consentry.model.request import RequestError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOutcome:
+    """One `check` with its `expect`: what came out, and how that differs; no difference: passed.
+
+    `decision` is None when no question could be asked; `differences` then say why.
+    """
+
+    span: Span
+    expected: str
+    decision: Decision | None
+    differences: tuple[str, ...] = ()
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the answer was the expected one."""
+        return not self.differences
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestOutcome:
+    """One `test` declaration: its checks in order."""
+
+    __test__ = False  # a name that pytest would otherwise collect
+
+    name: str
+    text: str
+    span: Span
+    checks: tuple[CheckOutcome, ...]
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether every check gave what was expected."""
+        return all(check.is_passed for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestReport:
+    """What a run of policy tests found, in the order of files and places."""
+
+    __test__ = False
+
+    outcomes: tuple[TestOutcome, ...] = ()
+
+    @property
+    def failed(self) -> tuple[TestOutcome, ...]:
+        """The tests that did not pass."""
+        return tuple(outcome for outcome in self.outcomes if not outcome.is_passed)
+
+    @property
+    def check_count(self) -> int:
+        """How many questions were asked."""
+        return sum(len(outcome.checks) for outcome in self.outcomes)
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether no test failed."""
+        return not self.failed
+
+
+def run_policy_tests(
+    result: CompileResult, is_wanted: Callable[[str], bool] = lambda _name: True
+) -> TestReport:
+    """The report of every test whose name `is_wanted`.
+
+    Raises:
+        ValueError: the set did not compile, so there is nothing to ask.
+    """
+    if result.program is None or result.symbols is None:
+        raise ValueError("a policy set with errors has no tests to run")
+    linked = link(result.program)
+    tests = [
+        declaration
+        for module in result.modules
+        for declaration in module.declarations
+        if isinstance(declaration, TestDecl) and is_wanted(_name(declaration))
+    ]
+    return TestReport(outcomes=tuple(_run(test, linked, result.symbols) for test in tests))
+
+
+def _name(test: TestDecl) -> str:
+    return test.head.name.text if test.head.name is not None else ""
+
+
+def _run(test: TestDecl, linked: LinkedProgram, symbols: Symbols) -> TestOutcome:
+    try:
+        facts = facts_of(symbols, test.facts)
+        events = events_of(test.events, symbols)
+        now_us = _now_us(test, events)
+    except ScenarioError as problem:
+        checks = tuple(_unasked(check, expect, str(problem)) for check, expect in test.checks)
+    else:
+        view = _view(events, now_us)
+        checks = tuple(
+            _ask(check, expect, facts=facts, linked=linked, view=view, now_us=now_us)
+            for check, expect in test.checks
+        )
+    return TestOutcome(
+        name=_name(test),
+        text=test.head.text.value if test.head.text is not None else "",
+        span=test.head.name.span if test.head.name is not None else test.span,
+        checks=checks,
+    )
+
+
+def _now_us(test: TestDecl, events: tuple[ConsentEvent, ...]) -> int:
+    """`at`, or else the moment of the newest event."""
+    if test.at is not None:
+        return moment_us(test.at)
+    if not events:
+        raise ScenarioError("say `at` which moment: the test has no event to take it from")
+    return max(event.received_at_us for event in events)
+
+
+def _view(events: tuple[ConsentEvent, ...], now_us: int) -> SubjectView:
+    position = max((event.position for event in events), default=0)
+    return SubjectView(events=events, revision=position, position=position, read_at_us=now_us)
+
+
+def _ask(
+    check: Check,
+    expect: Expect,
+    *,
+    facts: Facts,
+    linked: LinkedProgram,
+    view: SubjectView,
+    now_us: int,
+) -> CheckOutcome:
+    try:
+        decision = evaluate(linked, request_of(check, facts), view, now_us)
+    except ScenarioError as problem:
+        return _unasked(check, expect, str(problem))
+    except RequestError as problem:
+        told = "; ".join(f"{v.field}: {v.message}" for v in problem.violations)
+        return _unasked(check, expect, f"no question could be asked: {told}")
+    return CheckOutcome(
+        span=check.span,
+        expected=expected_text(expect),
+        decision=decision,
+        differences=_differences(expect, decision),
+    )
+
+
+def _unasked(check: Check, expect: Expect, problem: str) -> CheckOutcome:
+    return CheckOutcome(
+        span=check.span, expected=expected_text(expect), decision=None, differences=(problem,)
+    )
+
+
+def expected_text(expect: Expect) -> str:
+    """What was expected, in the words of the language."""
+    text = expect.effect.text
+    if expect.reason is not None:
+        text += f" {expect.reason.text}"
+    if expect.obligations:
+        text += " with " + ", ".join(name.text for name in expect.obligations)
+    return text
+
+
+def _differences(expect: Expect, decision: Decision) -> tuple[str, ...]:
+    differences = []
+    if decision.effect is not Effect(expect.effect.text):
+        differences.append(
+            f"expected {expect.effect.text}, the answer is {decision.effect} {decision.reason}"
+        )
+    elif expect.reason is not None and expect.reason.text != decision.reason:
+        differences.append(
+            f"expected the reason {expect.reason.text}, the reason is {decision.reason}"
+        )
+    came = {obligation.name for obligation in decision.obligations}
+    differences.extend(
+        f"expected the obligation {name.text}, " + _listed(came)
+        for name in expect.obligations
+        if name.text not in came
+    )
+    return tuple(differences)
+
+
+def _listed(names: set[str]) -> str:
+    return "the answer carries " + (", ".join(sorted(names)) if names else "none")
+
+
+def finding_text(finding: Finding) -> str:
+    """One reason in one line: code, law, rule, place, what was missing."""
+    parts = [finding.reason]
+    if finding.rule:
+        law = f"{finding.regime}." if finding.regime else ""
+        parts.append(f"by {law}{finding.rule}")
+    elif finding.regime:
+        parts.append(f"under {finding.regime}")
+    if finding.file:
+        parts.append(f"at {finding.file}:{finding.line}")
+    if finding.missing:
+        parts.append("because nobody said " + ", ".join(finding.missing))
+    return " ".join(parts)
