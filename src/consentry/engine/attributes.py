@@ -1,0 +1,201 @@
+"""Declared attributes: what a request sent, turned into the declared types.
+
+| declared | taken                                                                        |
+| -------- | ---------------------------------------------------------------------------- |
+| text     | text                                                                         |
+| number   | a whole number or a finite decimal                                           |
+| flag     | true or false, never 0 or 1                                                  |
+| date     | a date, or text `YYYY-MM-DD`                                                 |
+| time     | microseconds since the epoch, within the years that the ledger takes         |
+| duration | an exact length; a length in calendar months has no place in a request       |
+| ip       | an address, or text; an IPv4 address written as IPv6 becomes IPv4            |
+| list of… | a list of the above                                                          |
+
+Attributes that no policy declares are left alone: nothing can read them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final, NamedTuple, TypeAlias
+
+from consentry.model.program import AttributeSpec, Mission, Owner, Program
+from consentry.model.request import NO_ATTRIBUTES, FieldViolation
+from consentry.model.values import MAX_TIME_US, MIN_TIME_US, Duration, Scalar, Value
+
+_LIST_OF: Final = "list of "
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SHOWN_CHARACTERS: Final = 64
+
+Converter: TypeAlias = Callable[[object], Value | None]
+"""Gives the value in its declared type, or None where it cannot be one."""
+
+
+class _Slot(NamedTuple):
+    """One declared attribute, ready for checking; `exact` are types that need no conversion."""
+
+    name: str
+    type_name: str
+    exact: type | None
+    convert: Converter
+    is_required: bool
+    default: Value | None
+
+
+class AttributeTable:
+    """The declared attributes of one program, by owner."""
+
+    __slots__ = ("_slots",)
+
+    def __init__(self, program: Program) -> None:
+        self._slots: dict[Owner, tuple[_Slot, ...]] = {}
+        for owner in Owner:
+            own = tuple(_slot(spec) for spec in program.attributes if spec.owner is owner)
+            if own:
+                self._slots[owner] = own
+
+    def bind(
+        self,
+        owner: Owner,
+        sent: Mapping[str, Value],
+        field: str,
+        violations: list[FieldViolation],
+        *,
+        may_lack: bool = False,
+    ) -> Mapping[str, Value]:
+        """The attributes of `owner` in their types, defaults filled in.
+
+        What is wrong goes to `violations`, under `field[name]`. With `may_lack` a required
+        attribute may be absent: its owner is not there at all.
+        """
+        slots = self._slots.get(owner)
+        if slots is None:
+            return NO_ATTRIBUTES
+        bound: dict[str, Value] = {}
+        for name, type_name, exact, convert, is_required, default in slots:
+            value = sent.get(name)
+            if value is None:
+                if default is not None:
+                    bound[name] = default
+                elif is_required and not may_lack:
+                    message = f"the attribute `{name}` is required and has no default"
+                    violations.append(_violation(field, name, "required", message))
+            elif type(value) is exact:
+                bound[name] = value
+            else:
+                taken = convert(value)
+                if taken is None:
+                    message = f"{shown(value)} is not a {type_name}"
+                    violations.append(_violation(field, name, "wrong_type", message))
+                else:
+                    bound[name] = taken
+        return bound
+
+
+def controller_attributes(table: AttributeTable, mission: Mission | None) -> Mapping[str, Value]:
+    """What is known of the controller: the mission's country, and defaults.
+
+    A request does not describe the controller, so nothing about it is ever required.
+    """
+    sent: dict[str, Value] = {}
+    if mission is not None and mission.country:
+        sent["country"] = mission.country
+    return table.bind(Owner.CONTROLLER, sent, "controller", [], may_lack=True)
+
+
+def shown(value: object) -> str:
+    """The input as a message may repeat it: escaped, and not much of it."""
+    text = ascii(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
+
+
+def _violation(field: str, name: str, code: str, message: str) -> FieldViolation:
+    return FieldViolation(field=f"{field}[{name}]", code=code, message=message)
+
+
+def _slot(spec: AttributeSpec) -> _Slot:
+    if spec.type.startswith(_LIST_OF):
+        exact, convert = None, _list_of(_CONVERTERS[spec.type.removeprefix(_LIST_OF)])
+    else:
+        exact, convert = _EXACT.get(spec.type), _CONVERTERS[spec.type]
+    is_required = not spec.is_optional and spec.default is None
+    return _Slot(spec.name, spec.type, exact, convert, is_required, spec.default)
+
+
+def _text(value: object) -> Scalar | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: object) -> Scalar | None:
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _flag(value: object) -> Scalar | None:
+    return value if isinstance(value, bool) else None
+
+
+def _date(value: object) -> Scalar | None:
+    if type(value) is date:  # a datetime is a date too, and not one of ours
+        return value
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            return None
+    return None
+
+
+def _time(value: object) -> Scalar | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if MIN_TIME_US <= value <= MAX_TIME_US else None
+    return None
+
+
+def _duration(value: object) -> Scalar | None:
+    return value if isinstance(value, Duration) and value.months == 0 else None
+
+
+def _ip(value: object) -> Scalar | None:
+    if isinstance(value, str):
+        try:
+            value = ip_address(value)
+        except ValueError:
+            return None
+    if isinstance(value, IPv6Address):
+        return value.ipv4_mapped or value
+    return value if isinstance(value, IPv4Address) else None
+
+
+def _list_of(convert: Callable[[object], Scalar | None]) -> Converter:
+    def convert_list(value: object) -> Value | None:
+        if not isinstance(value, tuple | list):
+            return None
+        items = [convert(item) for item in value]
+        taken = tuple(item for item in items if item is not None)
+        return taken if len(taken) == len(items) else None
+
+    return convert_list
+
+
+_CONVERTERS: Final[dict[str, Callable[[object], Scalar | None]]] = {
+    "text": _text,
+    "number": _number,
+    "flag": _flag,
+    "date": _date,
+    "time": _time,
+    "duration": _duration,
+    "ip": _ip,
+}
+_EXACT: Final[dict[str, type]] = {
+    "text": str,
+    "number": int,
+    "flag": bool,
+    "date": date,
+    "ip": IPv4Address,
+}

@@ -1,0 +1,224 @@
+"""Program, request and consent in; a decision with its reasons out. Pure, and without a clock.
+
+Each leaf of the data is decided on its own: a house permit must hold, and every regime that governs
+must say yes, the house's own forbids counting as one.
+
+Source: decision semantics, "Order".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from consentry.engine.bind import check_shape, find_unknowns, leaves_of
+from consentry.engine.groups import Group, RegimeGroup
+from consentry.engine.house import explain_miss, find_permit
+from consentry.engine.link import LinkedProgram
+from consentry.engine.linked_rule import AS_IT_IS, AT_BEST, AT_WORST, LinkedRule
+from consentry.engine.masks import stricter, union
+from consentry.engine.reasons import RankedFinding, in_order
+from consentry.engine.regimes import (
+    SILENT_YES,
+    Yes,
+    ask_first,
+    explain_no,
+    find_duties,
+    find_yes,
+)
+from consentry.engine.run import Run, find_governing
+from consentry.model.consent import ConsentView
+from consentry.model.decision import (
+    Decision,
+    Effect,
+    Finding,
+    LeafDecision,
+    Mask,
+    Obligation,
+)
+from consentry.model.request import Request
+from consentry.model.trees import DataNode
+from consentry.model.vocabulary import CONSENT_STATE_UNAVAILABLE, REGIME_UNDETERMINED
+
+_NO_OBLIGATIONS: Final[tuple[Obligation, ...]] = ()
+
+
+class _Outcome:
+    """What was decided for one leaf; shared by leaves for which nothing can differ."""
+
+    __slots__ = ("effect", "mask", "obligations", "ranked")
+
+    def __init__(
+        self,
+        effect: Effect,
+        ranked: list[RankedFinding],
+        mask: Mask | None = None,
+        obligations: tuple[Obligation, ...] = _NO_OBLIGATIONS,
+    ) -> None:
+        self.effect = effect
+        self.ranked = ranked
+        self.mask = mask
+        self.obligations = obligations
+
+
+def evaluate(linked: LinkedProgram, request: Request, view: ConsentView, now_us: int) -> Decision:
+    """The answer to `request` at `now_us`, microseconds since the epoch.
+
+    Raises:
+        RequestError: the request's shape is wrong, so that no question was asked.
+    """
+    facts = check_shape(linked, request)
+    unknowns = find_unknowns(linked.program, request)
+    if unknowns:
+        return _refuse(linked, unknowns, view)
+    run = Run(linked, request, facts, view, now_us)
+    leaves = leaves_of(linked.program, request.data)
+    run.turn_to(leaves[0])
+    run.regimes = find_governing(run)
+    outcomes = [_decide_leaf(run, leaves[0])] if len(leaves) == 1 else _decide_leaves(run, leaves)
+    return _answer(request, leaves, outcomes, facts.horizon_us, is_cacheable=view.is_available)
+
+
+def _refuse(linked: LinkedProgram, codes: list[str], view: ConsentView) -> Decision:
+    findings = in_order([linked.order.without_rule(code) for code in codes])
+    return Decision(effect=Effect.DENY, findings=findings, is_cacheable=view.is_available)
+
+
+def _decide_leaves(run: Run, leaves: list[DataNode]) -> list[_Outcome]:
+    """One outcome for each leaf.
+
+    PERF: where neither the rules nor the ledger can tell two leaves apart, the first one's outcome
+    serves both. A house permit must have been found: which one comes nearest depends on the leaf.
+    """
+    shared: dict[Group, _Outcome] = {}
+    outcomes = []
+    facts = run.facts
+    for leaf in leaves:
+        group = run.linked.group(facts.action, facts.purpose.index, leaf.index)
+        outcome = shared.get(group)
+        if outcome is None:
+            outcome = _decide_leaf(run, leaf)
+            if group.is_leaf_free and outcome.effect is Effect.PERMIT:
+                shared[group] = outcome
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _decide_leaf(run: Run, leaf: DataNode) -> _Outcome:
+    facts = run.facts
+    run.turn_to(leaf)
+    group = run.linked.group(facts.action, facts.purpose.index, leaf.index)
+    if run.view.is_available:
+        return _decide(run, group)
+    # What no consent and no right could change still has its answer.
+    run.mode = AT_WORST
+    at_worst = _decide(run, group)
+    if at_worst.effect is Effect.PERMIT:
+        return at_worst
+    run.mode = AT_BEST
+    at_best = _decide(run, group)
+    run.mode = AS_IT_IS
+    if at_best.effect is Effect.DENY:
+        return at_best
+    unavailable = run.linked.order.without_rule(CONSENT_STATE_UNAVAILABLE)
+    return _Outcome(Effect.DENY, [unavailable])
+
+
+def _decide(run: Run, group: Group) -> _Outcome:
+    """One leaf, with conditions in the form of `run.mode`."""
+    permit = find_permit(group, run)
+    answers = [find_yes(group.house, run)]
+    answers += [find_yes(group.regimes[regime.index], run) for regime in run.regimes]
+    if permit is None or not run.regimes or None in answers:
+        return _denied(run, group, answers, has_permit=permit is not None)
+    return _permitted(permit, answers)
+
+
+def _permitted(permit: LinkedRule, answers: Sequence[Yes | None]) -> _Outcome:
+    ranked: list[RankedFinding] = []
+    mask: Mask | None = None
+    obligations: list[Obligation] = []
+    for answer in answers:
+        if answer is None or answer is SILENT_YES:
+            continue
+        if answer.ground is not None:
+            ranked.append(answer.ground.ranked)
+        mask = stricter(mask, answer.mask)
+        obligations += answer.obligations
+    if not ranked:
+        ranked.append(permit.ranked)
+    return _Outcome(
+        Effect.PERMIT, ranked, mask, union(obligations) if obligations else _NO_OBLIGATIONS
+    )
+
+
+def _denied(run: Run, group: Group, answers: Sequence[Yes | None], *, has_permit: bool) -> _Outcome:
+    """A denial with all its reasons, and with the duties that its reasons bring."""
+    ranked: list[RankedFinding] = [] if has_permit else [explain_miss(run)]
+    if not run.regimes:
+        ranked.append(run.linked.order.without_rule(REGIME_UNDETERMINED))
+    duties = _refused_by(group.house, run, ranked, is_yes=answers[0] is not None)
+    for regime, answer in zip(run.regimes, answers[1:], strict=True):
+        if answer is None:
+            own: list[RankedFinding] = []
+            duties += _refused_by(group.regimes[regime.index], run, own, is_yes=False)
+            ranked += own
+    return _Outcome(Effect.DENY, ranked, None, union(duties))
+
+
+def _refused_by(
+    candidates: RegimeGroup, run: Run, ranked: list[RankedFinding], *, is_yes: bool
+) -> list[Obligation]:
+    """Adds one regime's reasons to `ranked` and gives the duties that these bring."""
+    ask_first(candidates, run)
+    if not is_yes:
+        ranked += explain_no(candidates, run)
+    codes = {finding.reason for _, _, finding in ranked}
+    return find_duties(candidates, run, codes) if candidates.duties else []
+
+
+def _answer(
+    request: Request,
+    leaves: list[DataNode],
+    outcomes: list[_Outcome],
+    valid_until_us: int | None,
+    *,
+    is_cacheable: bool,
+) -> Decision:
+    """The request's answer: yes when every leaf is, or with `partial` when any is."""
+    told = tuple(
+        LeafDecision(
+            data=leaf.path,
+            effect=outcome.effect,
+            findings=_findings(outcome.ranked),
+            mask=outcome.mask,
+            obligations=outcome.obligations,
+        )
+        for leaf, outcome in zip(leaves, outcomes, strict=True)
+    )
+    if len(told) == 1:
+        only = told[0]
+        return Decision(
+            effect=only.effect,
+            findings=only.findings,
+            leaves=told,
+            obligations=only.obligations,
+            valid_until_us=valid_until_us,
+            is_cacheable=is_cacheable,
+        )
+    is_permitted = [outcome.effect is Effect.PERMIT for outcome in outcomes]
+    grants = any(is_permitted) if request.partial else all(is_permitted)
+    effect = Effect.PERMIT if grants else Effect.DENY
+    deciding = [outcome for outcome in outcomes if outcome.effect is effect]
+    return Decision(
+        effect=effect,
+        findings=in_order([ranked for outcome in deciding for ranked in outcome.ranked]),
+        leaves=told,
+        obligations=union([one for outcome in deciding for one in outcome.obligations]),
+        valid_until_us=valid_until_us,
+        is_cacheable=is_cacheable,
+    )
+
+
+def _findings(ranked: list[RankedFinding]) -> tuple[Finding, ...]:
+    return (ranked[0][2],) if len(ranked) == 1 else in_order(ranked)

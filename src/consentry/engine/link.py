@@ -1,0 +1,213 @@
+"""Links a program: its code into functions, its rules into an index.
+
+Nothing here takes a lock: what is made on demand is a pure function of the program, so that two
+threads that make it at once store equal values, and one dict store publishes each.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Iterable, Mapping, Sequence
+from types import CodeType
+from typing import Final, Generic, TypeVar
+
+from consentry.engine.attributes import AttributeTable, controller_attributes
+from consentry.engine.groups import Group, build_group, takes_basis
+from consentry.engine.linked_rule import LinkedRule, Test
+from consentry.engine.reasons import ReasonOrder
+from consentry.model.operators import NAMESPACE
+from consentry.model.program import HOUSE, Program, Regime, Rule, RuleKind
+
+MAX_GROUPS: Final = 65_536
+"""Most groups kept; when there are more, all are forgotten and made again on demand."""
+
+_Key = TypeVar("_Key")
+
+
+class NearRule:
+    """A house permit for a purpose, with how it stands to one action, leaf and basis."""
+
+    __slots__ = ("has_action", "has_basis", "has_data", "misses", "rule")
+
+    def __init__(
+        self, rule: LinkedRule, *, has_data: bool, has_action: bool, has_basis: bool
+    ) -> None:
+        self.rule = rule
+        self.has_data = has_data
+        self.has_action = has_action
+        self.has_basis = has_basis
+        self.misses = 3 - has_data - has_action - has_basis
+
+
+class LinkedProgram:
+    """A program that can be asked. Shared by all threads; its memos only ever grow equal values."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.order = ReasonOrder(program)
+        self.attributes = AttributeTable(program)
+        self.controller = controller_attributes(self.attributes, program.mission)
+        self.lineages = tuple(
+            tuple(program.purposes[index].path for index in purpose.lineage)
+            for purpose in program.purposes
+        )
+        self.functions: Mapping[str, Test] = _functions(program)
+        self.governs: tuple[tuple[Regime, Test | None], ...] = tuple(
+            (
+                regime,
+                None if regime.governs is None else self.functions[f"c{regime.governs.code}"],
+            )
+            for regime in program.regimes
+        )
+        self._rules: list[LinkedRule | None] = [None] * len(program.rules)
+        self._exceptions: dict[int, LinkedRule] = {}
+        self._by_action = _Postings(program.rules, [rule.actions for rule in program.rules])
+        self._by_purpose = _Postings(program.rules, [rule.purposes for rule in program.rules])
+        self._by_leaf = _Postings(program.rules, [rule.data for rule in program.rules])
+        self._groups: dict[tuple[str, int, int], Group] = {}
+        self._shared: dict[tuple[str, int, tuple[int, ...], tuple[int, ...]], Group] = {}
+        self._near: dict[tuple[str, int, int], tuple[NearRule, ...]] = {}
+
+    def group(self, action: str, purpose: int, leaf: int) -> Group:
+        """The candidates for one question about one leaf. Leaves with equal ones share a group."""
+        key = (action, purpose, leaf)
+        found = self._groups.get(key)
+        return found if found is not None else self._build(key)
+
+    def near(self, action: str, purpose: int, leaf: int) -> tuple[NearRule, ...]:
+        """House permits for the purpose, those that miss least by their fixed clauses first."""
+        key = (action, purpose, leaf)
+        found = self._near.get(key)
+        if found is None:
+            found = self._build_near(key)
+            if len(self._near) >= MAX_GROUPS:
+                self._near = {}
+            self._near[key] = found
+        return found
+
+    def _build(self, key: tuple[str, int, int]) -> Group:
+        action, purpose, _ = key
+        rules = self.program.rules
+        members = tuple(index for index in self._shortest(key) if _covers(rules[index], key))
+        # Leaves differ for exceptions too, which are not among the rules.
+        lifting = tuple(
+            index
+            for member in members
+            for index in rules[member].lifted_by
+            if _covers(self.program.exceptions[index], key)
+        )
+        if len(self._groups) >= MAX_GROUPS:
+            self._groups, self._shared = {}, {}
+        shared_key = (action, purpose, members, lifting)
+        group = self._shared.get(shared_key)
+        if group is None:
+            group = build_group(
+                self.program.regimes,
+                self.program.purposes[purpose],
+                [self._rule(index) for index in members],
+                self.order,
+                lambda rule, basis: self._exceptions_of(rule, key, basis),
+            )
+            self._shared[shared_key] = group
+        self._groups[key] = group
+        return group
+
+    def _shortest(self, key: tuple[str, int, int]) -> list[int]:
+        action, purpose, leaf = key
+        of_action = self._by_action.count(action)
+        of_purpose = self._by_purpose.count(purpose)
+        of_leaf = self._by_leaf.count(leaf)
+        if of_purpose <= of_action and of_purpose <= of_leaf:
+            return self._by_purpose.rules(purpose)
+        if of_leaf <= of_action:
+            return self._by_leaf.rules(leaf)
+        return self._by_action.rules(action)
+
+    def _build_near(self, key: tuple[str, int, int]) -> tuple[NearRule, ...]:
+        action, purpose, leaf = key
+        basis = self.program.purposes[purpose].basis_for("")
+        near = [
+            NearRule(
+                self._rule(index),
+                has_data=rule.data is None or leaf in rule.data,
+                has_action=rule.actions is None or action in rule.actions,
+                has_basis=takes_basis(rule, basis),
+            )
+            for index in self._by_purpose.rules(purpose)
+            if (rule := self.program.rules[index]).kind is RuleKind.PERMIT and rule.regime == HOUSE
+        ]
+        near.sort(key=lambda one: (one.misses, one.rule.index))
+        return tuple(near)
+
+    def _rule(self, index: int) -> LinkedRule:
+        linked = self._rules[index]
+        if linked is None:
+            rule = self.program.rules[index]
+            linked = LinkedRule(rule, self.program, self.functions, self.order)
+            self._rules[index] = linked
+        return linked
+
+    def _exceptions_of(
+        self, rule: LinkedRule, key: tuple[str, int, int], basis: str | None
+    ) -> tuple[LinkedRule, ...]:
+        found = []
+        for index in rule.lifted_by:
+            exception = self.program.exceptions[index]
+            if not (_covers(exception, key) and takes_basis(exception, basis)):
+                continue
+            if index not in self._exceptions:
+                self._exceptions[index] = LinkedRule(
+                    exception, self.program, self.functions, self.order
+                )
+            found.append(self._exceptions[index])
+        return tuple(found)
+
+
+def link(program: Program) -> LinkedProgram:
+    """The program with its code executed once and its rules indexed."""
+    return LinkedProgram(program)
+
+
+def _functions(program: Program) -> Mapping[str, Test]:
+    # SAFETY: the code comes from our own compiler, never from a policy's text; without builtins it
+    # reaches nothing but the operators.
+    namespace: dict[str, object] = {**NAMESPACE, "K": program.constants, "__builtins__": {}}
+    if program.code:
+        code = marshal.loads(program.code)  # noqa: S302 - our own compiler wrote it, see above
+        if not isinstance(code, CodeType):
+            raise TypeError("the program's code is not a code object")
+        exec(code, namespace)  # noqa: S102 - see above
+    return namespace  # type: ignore[return-value]  # only `c<number>` is ever looked up
+
+
+def _covers(rule: Rule, key: tuple[str, int, int]) -> bool:
+    action, purpose, leaf = key
+    return (
+        (rule.purposes is None or purpose in rule.purposes)
+        and (rule.actions is None or action in rule.actions)
+        and (rule.data is None or leaf in rule.data)
+    )
+
+
+class _Postings(Generic[_Key]):
+    """For each value of a clause the rules that name it; beside them those without the clause."""
+
+    __slots__ = ("_named", "_unbound")
+
+    def __init__(self, rules: Sequence[Rule], clauses: Iterable[frozenset[_Key] | None]) -> None:
+        self._named: dict[_Key, list[int]] = {}
+        self._unbound: list[int] = []
+        for rule, clause in zip(rules, clauses, strict=True):
+            if clause is None:
+                self._unbound.append(rule.index)
+            else:
+                for value in clause:
+                    self._named.setdefault(value, []).append(rule.index)
+
+    def count(self, value: _Key) -> int:
+        """How many rules may match `value`."""
+        return len(self._named.get(value, ())) + len(self._unbound)
+
+    def rules(self, value: _Key) -> list[int]:
+        """The places of the rules that may match `value`, in order."""
+        return sorted([*self._named.get(value, ()), *self._unbound])

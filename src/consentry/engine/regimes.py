@@ -1,0 +1,155 @@
+"""Asks one regime, the house's own forbids counting as one: yes, or no and why.
+
+Yes when no forbid is true or unknown and, if the regime has permits, one is true. It is asked once
+for each consent that stands, newest first, and once for none; the first yes counts, else the
+reasons of the first asking do.
+
+Source: decision semantics, order 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from consentry.engine.groups import Ban, RegimeGroup
+from consentry.engine.linked_rule import AS_IT_IS, LinkedRule
+from consentry.engine.masks import stricter
+from consentry.engine.matching import applies, match_to, match_via, match_who, missing_facts
+from consentry.engine.reasons import RankedFinding
+from consentry.engine.run import Run, in_force
+from consentry.model.decision import Mask, Obligation
+from consentry.model.tri import FALSE, TRUE, UNKNOWN, Tri
+from consentry.model.vocabulary import CONDITION_NOT_MET
+
+
+class Yes:
+    """What a regime's yes comes with: the ground that was used (if it has any) and its burdens."""
+
+    __slots__ = ("ground", "mask", "obligations")
+
+    def __init__(self, ground: LinkedRule | None) -> None:
+        self.ground = ground
+        self.mask: Mask | None = None
+        self.obligations: list[Obligation] = []
+
+
+SILENT_YES = Yes(None)
+"""The yes of a regime that has nothing to say here. Never changed."""
+
+
+def find_yes(group: RegimeGroup, run: Run) -> Yes | None:
+    """The first asking's yes, or None where every asking ends in no."""
+    if group.is_silent:
+        return SILENT_YES
+    facts = run.facts
+    facts.basis = group.basis
+    if not group.reads_ledger:
+        return _ask(group, run)
+    for standing in run.ask_ledger(group.name, reads_consent=group.reads_consent):
+        facts.standing = standing
+        answer = _ask(group, run)
+        if answer is not None:
+            return answer
+    return None
+
+
+def ask_first(group: RegimeGroup, run: Run) -> None:
+    """Sets the facts of the regime's first asking, whose reasons count when all end in no."""
+    facts = run.facts
+    facts.basis = group.basis
+    if group.reads_ledger:
+        facts.standing = run.ask_ledger(group.name, reads_consent=group.reads_consent)[0]
+
+
+def explain_no(group: RegimeGroup, run: Run) -> list[RankedFinding]:
+    """All reasons of the first asking, `ask_first`, of a regime that says no."""
+    findings = [
+        _banned(ban.rule, run, how)
+        for ban in group.forbids
+        if (how := applies(ban.rule, run)) != FALSE and not _is_lifted(ban, run)
+    ]
+    if group.needs_ground and _find_ground(group, run) is None:
+        findings += _no_ground(group, run)
+    return findings
+
+
+def find_duties(group: RegimeGroup, run: Run, codes: set[str]) -> list[Obligation]:
+    """Obligations that come with a denial for one of `codes`, this regime's own reasons."""
+    return [
+        rule.obligation
+        for rule in group.duties
+        if rule.on is not None and not rule.on.isdisjoint(codes) and applies(rule, run) != FALSE
+    ]
+
+
+def _ask(group: RegimeGroup, run: Run) -> Yes | None:
+    for ban in group.forbids:
+        if applies(ban.rule, run) != FALSE and not _is_lifted(ban, run):
+            return None
+    ground = None
+    if group.needs_ground:
+        ground = _find_ground(group, run)
+        if ground is None:
+            return None
+    answer = Yes(ground)
+    for rule in group.masks:
+        if applies(rule, run) != FALSE:
+            answer.mask = stricter(answer.mask, rule.mask)
+    for rule in group.obliges:
+        if applies(rule, run) != FALSE:
+            answer.obligations.append(rule.obligation)
+    return answer
+
+
+def _find_ground(group: RegimeGroup, run: Run) -> LinkedRule | None:
+    for rule in group.permits:
+        if applies(rule, run) == TRUE:
+            return rule
+    return None
+
+
+def _is_lifted(ban: Ban, run: Run) -> bool:
+    return any(applies(exception, run) == TRUE for exception in ban.exceptions)
+
+
+def _banned(rule: LinkedRule, run: Run, how: Tri) -> RankedFinding:
+    if how == UNKNOWN:
+        missing = missing_facts(rule, run)
+        if missing:
+            return (*rule.ranked[:2], replace(rule.finding, missing=missing))
+    return rule.ranked
+
+
+def _no_ground(group: RegimeGroup, run: Run) -> list[RankedFinding]:
+    """Why no permit is true: nothing takes the basis, or the consent's own problem, or else."""
+    if group.no_ground is not None:
+        return [group.no_ground]
+    if run.mode == AS_IT_IS and group.reads_consent:
+        for rule in group.permits:
+            if rule.reads_consent and _would_hold(rule, run):
+                facts = run.facts
+                standing = facts.standing
+                codes = (facts.state.absence,) if standing is None else standing.problems
+                if codes:
+                    return [_because(rule, code, run) for code in codes]
+    return [_because(group.permits[0], CONDITION_NOT_MET, run, tell_missing=True)]
+
+
+def _would_hold(rule: LinkedRule, run: Run) -> bool:
+    """Whether only the consent keeps the permit from being true."""
+    test = rule.if_consented
+    return (
+        test is not None
+        and match_who(rule, run) == TRUE
+        and match_via(rule, run) == TRUE
+        and match_to(rule, run) == TRUE
+        and in_force(run.facts, rule.from_us, rule.until_us)
+        and test(run.facts) == TRUE
+    )
+
+
+def _because(rule: LinkedRule, code: str, run: Run, *, tell_missing: bool = False) -> RankedFinding:
+    """The rule's finding with the reason for which it did not hold."""
+    missing = missing_facts(rule, run) if tell_missing else ()
+    finding = replace(rule.finding, reason=code, missing=missing)
+    return (run.linked.order.denial(code), rule.index, finding)

@@ -1,0 +1,169 @@
+"""One evaluation in progress: the question, what was found out about it, and the ledger's view.
+
+The only mutable value besides `Facts`; it lives as long as one call of `evaluate`.
+"""
+
+from __future__ import annotations
+
+from consentry.engine.link import LinkedProgram
+from consentry.engine.linked_rule import AS_IT_IS, PartyKey
+from consentry.model.consent import ConsentQuery, ConsentState, ConsentView, Standing
+from consentry.model.facts import Facts
+from consentry.model.program import HOUSE, Regime
+from consentry.model.request import Request
+from consentry.model.trees import DataNode, PurposeNode
+from consentry.model.tri import FALSE, TRUE, Tri
+from consentry.model.vocabulary import TAG_CONTACTING, TAG_DISCLOSURE
+
+_ASKED_ONCE: tuple[Standing | None, ...] = (None,)
+_NO_CONSENT = ConsentState()
+
+
+class Run:
+    """The working values of one request. `mode` says which form of conditions is asked."""
+
+    __slots__ = (
+        "_party_keys",
+        "_queries",
+        "_states",
+        "facts",
+        "has_recipient",
+        "is_contact",
+        "is_disclosure",
+        "linked",
+        "mode",
+        "now_us",
+        "recipient_roles",
+        "regimes",
+        "view",
+    )
+
+    def __init__(
+        self, linked: LinkedProgram, request: Request, facts: Facts, view: ConsentView, now_us: int
+    ) -> None:
+        self.linked = linked
+        self.facts = facts
+        self.view = view
+        self.now_us = now_us
+        self.mode = AS_IT_IS
+        tags = linked.program.actions[request.action]
+        self.is_contact = TAG_CONTACTING in tags
+        self.is_disclosure = TAG_DISCLOSURE in tags
+        recipient = request.recipient
+        self.has_recipient = recipient is not None
+        self.recipient_roles = recipient.roles if recipient is not None else frozenset[str]()
+        self._queries: dict[str, ConsentQuery] = {}
+        self._states: dict[str, ConsentState] = {}
+        self._party_keys: frozenset[PartyKey] | None = None
+        self.regimes: tuple[Regime, ...] = ()
+        facts.now_us = now_us
+        facts.view = view
+        facts.purpose = linked.program.purposes[linked.program.purpose_names[request.purpose]]
+        facts.consented = self.consented
+
+    @property
+    def party_keys(self) -> frozenset[PartyKey]:
+        """Everything that a `who` may call this principal."""
+        keys = self._party_keys
+        if keys is None:
+            facts = self.facts
+            kind = facts.principal_kind
+            found = [(kind, facts.principal_id), (kind, "")]
+            if facts.principal_roles is not None:
+                found += [("role", role) for role in facts.principal_roles]
+            if facts.principal_controller is not None:
+                found += [("controller", facts.principal_controller), ("controller", "")]
+            keys = self._party_keys = frozenset(found)
+        return keys
+
+    def turn_to(self, leaf: DataNode) -> None:
+        """Makes `leaf` the one that is decided on."""
+        self.facts.leaf = leaf
+        self._queries = {}
+        self._states = {}
+
+    def ask_ledger(self, regime: str, *, reads_consent: bool) -> tuple[Standing | None, ...]:
+        """Sets the ledger's facts for one regime and gives its askings, the first one first.
+
+        A regime that reads no consent is asked once. At best and at worst nothing is read.
+        """
+        facts = self.facts
+        facts.standing = None
+        if self.mode != AS_IT_IS:
+            facts.state = _NO_CONSENT
+            return _ASKED_ONCE
+        query = self._queries.get(regime)
+        if query is None:
+            query = self._queries[regime] = self._query(facts.purpose, regime)
+        facts.query = query
+        if not reads_consent:
+            return _ASKED_ONCE
+        state = self._states.get(regime)
+        if state is None:
+            state = self._states[regime] = self.view.consent(query)
+            if state.changes_at_us is not None:
+                facts.changes_at(state.changes_at_us)
+        facts.state = state
+        return (*state.standings, None)
+
+    def consented(self, purpose_index: int, qualities: frozenset[str]) -> Tri:
+        """Whether a flawless consent to another purpose stands that has all the qualities."""
+        facts = self.facts
+        purpose = self.linked.program.purposes[purpose_index]
+        state = self.view.consent(self._query(purpose, facts.query.regime))
+        if state.changes_at_us is not None:
+            facts.changes_at(state.changes_at_us)
+        for standing in state.standings:
+            if standing.is_given and qualities <= standing.qualities:
+                return TRUE
+        return FALSE
+
+    def _query(self, purpose: PurposeNode, regime: str) -> ConsentQuery:
+        facts = self.facts
+        return ConsentQuery(
+            purpose=purpose,
+            purpose_lineage=self.linked.lineages[purpose.index],
+            leaf=facts.leaf,
+            regime=regime,
+            controller=facts.principal_controller,
+            channel=facts.channel,
+            recipient_id=facts.recipient_id,
+            recipient_roles=self.recipient_roles,
+            recipient_country=facts.recipient_country,
+            is_contact=self.is_contact,
+            is_disclosure=self.is_disclosure,
+            now_us=self.now_us,
+        )
+
+
+def find_governing(run: Run) -> tuple[Regime, ...]:
+    """The regimes that govern, the house not counted; empty when it cannot be told which do.
+
+    A regime governs within its dates where its condition is true or unknown; those that govern
+    otherwise do when no other does.
+
+    Source: decision semantics, order 2.
+    """
+    facts = run.facts
+    governing = []
+    fallbacks = []
+    for regime, test in run.linked.governs:
+        if regime.index == HOUSE or not in_force(facts, regime.from_us, regime.until_us):
+            continue
+        if regime.is_fallback:
+            fallbacks.append(regime)
+        elif test is None or test(facts) != FALSE:
+            governing.append(regime)
+    return tuple(governing or fallbacks)
+
+
+def in_force(facts: Facts, from_us: int | None, until_us: int | None) -> bool:
+    """Whether now lies in `[from, until)`; notes when that changes."""
+    if until_us is not None:
+        if until_us <= facts.now_us:
+            return False
+        facts.changes_at(until_us)
+    if from_us is not None and from_us > facts.now_us:
+        facts.changes_at(from_us)
+        return False
+    return True
