@@ -25,7 +25,7 @@ class Principal:
     kind: str
     roles: frozenset[str] = frozenset()
     controller: str | None = None
-    attributes: Mapping[str, Value] = NO_ATTRIBUTES
+    attributes: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class DataSubject:
     """Whose data it is. The id is compared byte for byte, never folded."""
 
     id: str
-    attributes: Mapping[str, Value] = NO_ATTRIBUTES
+    attributes: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Recipient:
     id: str | None = None
     roles: frozenset[str] = frozenset()
     country: str | None = None
-    attributes: Mapping[str, Value] = NO_ATTRIBUTES
+    attributes: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Resource:
     collected_at_us: int | None = None
     collected_for: tuple[str, ...] = ()
     collected_on: str | None = None
-    attributes: Mapping[str, Value] = NO_ATTRIBUTES
+    attributes: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +72,8 @@ class Request:
     channel: str | None = None
     recipient: Recipient | None = None
     resource: Resource = field(default_factory=Resource)
-    context: Mapping[str, Value] = NO_ATTRIBUTES
-    signals: Mapping[str, Value] = NO_ATTRIBUTES
+    context: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
+    signals: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
     partial: bool = False
     wants_all_reasons: bool = False
 
