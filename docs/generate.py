@@ -1,0 +1,143 @@
+"""Writes the pages that are told from the code: diagnostics, metrics, configuration.
+
+    ./dev docs           write them
+    ./dev docs --check   tell which are not current
+
+What a page says is what the code does: the same registry prints the messages, the same metrics are
+scraped, the same settings are read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client.metrics_core import Metric
+
+from consentry.app.settings_pages import settings_tables
+from consentry.compiler.compile import compile_policies
+from consentry.diagnostics.code_info import CodeInfo, Stage
+from consentry.diagnostics.codes import CODES
+from consentry.diagnostics.diagnostic import Diagnostic
+from consentry.diagnostics.render import render_text
+from consentry.diagnostics.span import Source
+from consentry.pdp.sources import read_packs
+from consentry.telemetry.metrics import Metrics
+
+DOCS = Path(__file__).resolve().parent
+MADE = "<!-- Written by docs/generate.py; change the code it is told from. -->"
+STAGES = {
+    Stage.SYNTAX: "Text and syntax",
+    Stage.NAMES: "Names",
+    Stage.TYPES: "Types",
+    Stage.CONSENT: "Purpose and consent",
+    Stage.FILES: "Files and loading",
+    Stage.WARNING: "Warnings",
+}
+
+
+def diagnostics_of(info: CodeInfo) -> tuple[list[Diagnostic], Source]:
+    """What the compiler says about the bad example of a code."""
+    source = Source("example.policy", info.bad)
+    found = compile_policies([source], read_packs()).diagnostics
+    return [d for d in found if d.code == info.code], source
+
+
+def diagnostic_page(info: CodeInfo) -> str:
+    """The page of one code: what it means, a bad example with its message, a good one."""
+    lines = [MADE, "", f"# {info.code}: {info.title}", "", info.explanation, ""]
+    if info.bad:
+        diagnostics, source = diagnostics_of(info)
+        message = render_text(diagnostics[:1], {source.name: source})
+        is_error = diagnostics[0].is_error if diagnostics else False
+        fence = f"policy error={info.code}" if is_error else "policy"
+        bad = f"```{fence}\n{info.bad.rstrip()}\n```" if is_printable(info.bad) else ""
+        lines += ["## What goes wrong", "", bad, "", f"```text\n{message.rstrip()}\n```", ""]
+    if info.good:
+        lines += ["## Mended", "", f"```policy\n{info.good.rstrip()}\n```", ""]
+    return "\n".join(lines)
+
+
+def is_printable(text: str) -> bool:
+    """Whether a page can show the text: some examples hold control characters."""
+    return all(character.isprintable() or character == "\n" for character in text)
+
+
+def diagnostics_index() -> str:
+    """The list of all codes by stage."""
+    lines = [MADE, "", "# Diagnostics", ""]
+    lines += ["Each message has a stable code. Errors stop a load, warnings do not unless", ""]
+    lines[-2] += " `--warnings-as-errors` says so."
+    for stage, title in STAGES.items():
+        infos = [info for info in CODES.values() if info.stage is stage]
+        if infos:
+            lines += [f"## {title}", "", "| code | meaning |", "| --- | --- |"]
+            lines += [f"| [{i.code}]({i.code}.md) | {i.title} |" for i in infos] + [""]
+    return "\n".join(lines)
+
+
+def labels_of(family: Metric) -> str:
+    """The labels that a family's samples carry, without those that every histogram has."""
+    names = {name for sample in family.samples for name in sample.labels}
+    return ", ".join(f"`{name}`" for name in sorted(names - {"le"})) or "none"
+
+
+def metric_rows() -> Iterator[str]:
+    """One row a family, in the order of the exposition."""
+    metrics = Metrics(version="0")
+    metrics.decision_cell("permit", "consent_valid", "marketing.email", "contact").add()
+    metrics.consent_events.cell("given").add()
+    metrics.refused.cell("check").add()
+    metrics.set_policy("0" * 64)
+    for family in metrics.collect():
+        name = family.name + ("_total" if family.type == "counter" else "")
+        name += "_info" if family.type == "info" else ""
+        yield f"| `{name}` | {family.type} | {labels_of(family)} | {family.documentation} |"
+
+
+def metrics_page() -> str:
+    """All metrics with their labels and what to do about them."""
+    head = ["# Metrics", "", "Served at `/metrics`, in the text format and in OpenMetrics.", ""]
+    table = ["| name | type | labels | what to do with it |", "| --- | --- | --- | --- |"]
+    note = ["", "Process and Python metrics (`process_*`, `python_gc_*`) stand beside them.", ""]
+    return "\n".join([MADE, "", *head, *table, *metric_rows(), *note])
+
+
+def configuration_page() -> str:
+    """All settings, by section."""
+    head = ["# Configuration", "", "A TOML file, then the environment, then flags; the later wins."]
+    return "\n".join([MADE, "", *head, "", settings_tables(), ""])
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page by its place."""
+    made = {DOCS / "diagnostics" / f"{c}.md": diagnostic_page(i) for c, i in CODES.items()}
+    made[DOCS / "diagnostics" / "README.md"] = diagnostics_index()
+    made[DOCS / "operators" / "metrics.md"] = metrics_page()
+    made[DOCS / "operators" / "configuration.md"] = configuration_page()
+    return made
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when not current")
+    options = parser.parse_args()
+    wanted = pages()
+    stale = [p for p, text in wanted.items() if not p.exists() or p.read_text() != text]
+    gone = [p for p in (DOCS / "diagnostics").glob("*.md") if p not in wanted]
+    for path in stale + gone:
+        print(f"{path.relative_to(DOCS.parent)} is not current: run ./dev docs")
+    if options.check:
+        return 1 if stale or gone else 0
+    for path in gone:
+        path.unlink()
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[path])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
