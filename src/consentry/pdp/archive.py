@@ -1,0 +1,175 @@
+"""Every policy set that was ever active, by digest, so that any decision can be replayed.
+
+    <folder>/<digest>/manifest.json    names, hashes, and the versions that compiled it
+    <folder>/<digest>/0000.text        the texts, numbered: an author's name is never a path here
+
+A set appears whole or not at all: it is written beside its place, made durable, and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from consentry.diagnostics.span import Source
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
+_NEW: Final = ".new-"
+_MANIFEST: Final = "manifest.json"
+
+
+class ArchiveError(Exception):
+    """What is kept under a digest is damaged or not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedSet:
+    """A policy set as it was: compile it with one of `compiler_versions` to replay."""
+
+    digest: str
+    sources: tuple[Source, ...]
+    packs: Mapping[str, Source]
+    compiler_versions: tuple[str, ...]
+
+
+class PolicyArchive:
+    """Policy sets in a folder. One writer: the policy store, under its load lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep(
+        self,
+        digest: str,
+        sources: Sequence[Source],
+        packs: Mapping[str, Source],
+        compiler_version: str,
+    ) -> None:
+        """Make sure that this set is kept, durably.
+
+        Raises:
+            OSError: it could not be written.
+            ValueError: the digest is not one.
+        """
+        place = self._place(digest)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+        if place.exists():
+            try:
+                known = self.load(digest).compiler_versions
+            except ArchiveError:
+                shutil.rmtree(place)  # damaged: the texts at hand are the same by their digest
+            else:
+                if compiler_version not in known:
+                    _add_version(place, compiler_version)
+                return
+        new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._folder))
+        try:
+            _write_set(new, digest, sources, packs, compiler_version)
+            new.rename(place)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        _make_durable(self._folder)
+
+    def load(self, digest: str) -> ArchivedSet:
+        """The set with this digest, every text checked against its hash.
+
+        Raises:
+            ArchiveError: it is not there, or damaged.
+        """
+        try:
+            place = self._place(digest)
+            manifest = json.loads((place / _MANIFEST).read_text(encoding="utf-8"))
+            return ArchivedSet(
+                digest=digest,
+                sources=tuple(_load_text(place, item) for item in manifest["sources"]),
+                packs={item["pack"]: _load_text(place, item) for item in manifest["packs"]},
+                compiler_versions=tuple(str(v) for v in manifest["compiler_versions"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArchiveError(f"policy set {digest[:64]} is not kept or damaged") from error
+
+    def digests(self) -> tuple[str, ...]:
+        """All digests kept, sorted."""
+        if not self._folder.is_dir():
+            return ()
+        return tuple(sorted(p.name for p in self._folder.iterdir() if _DIGEST.match(p.name)))
+
+    def _place(self, digest: str) -> Path:
+        if not _DIGEST.match(digest):
+            raise ValueError("a digest is 64 hexadecimal digits")
+        return self._folder / digest
+
+    def _sweep(self) -> None:
+        # What a killed process left half-written.
+        for left in self._folder.glob(f"{_NEW}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _write_set(
+    new: Path,
+    digest: str,
+    sources: Sequence[Source],
+    packs: Mapping[str, Source],
+    compiler_version: str,
+) -> None:
+    items: dict[str, list[dict[str, str]]] = {"sources": [], "packs": []}
+    texts = [("sources", "", source) for source in sources]
+    texts += [("packs", name, source) for name, source in sorted(packs.items())]
+    for number, (kind, pack, source) in enumerate(texts):
+        raw = source.text.encode("utf-8")
+        file = f"{number:04}.text"
+        _write_file(new / file, raw)
+        item = {"name": source.name, "file": file, "sha256": hashlib.sha256(raw).hexdigest()}
+        items[kind].append({**item, "pack": pack} if pack else item)
+    manifest = {"digest": digest, "compiler_versions": [compiler_version], **items}
+    _write_file(new / _MANIFEST, _json(manifest))
+    _make_durable(new)
+
+
+def _add_version(place: Path, compiler_version: str) -> None:
+    manifest = json.loads((place / _MANIFEST).read_text(encoding="utf-8"))
+    manifest["compiler_versions"].append(compiler_version)
+    new = place / f"{_NEW}{_MANIFEST}"
+    new.unlink(missing_ok=True)
+    _write_file(new, _json(manifest))
+    new.replace(place / _MANIFEST)
+    _make_durable(place)
+
+
+def _json(manifest: Mapping[str, object]) -> bytes:
+    return json.dumps(manifest, indent=1).encode("ascii")
+
+
+def _load_text(place: Path, item: Mapping[str, str]) -> Source:
+    file = item["file"]
+    if not re.fullmatch(r"[0-9]+\.text", file):
+        raise ValueError("not a file of the archive")
+    raw = (place / file).read_bytes()
+    if hashlib.sha256(raw).hexdigest() != item["sha256"]:
+        raise ValueError("a text does not have its hash")
+    return Source(item["name"], raw.decode("utf-8"))
+
+
+def _write_file(path: Path, raw: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make_durable(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,147 @@
+"""Answers kept as bytes, by the bytes of the question.
+
+An entry names every version that could change its answer: the policy snapshot and the person's
+consent view, both by identity, and the span of time in which the answer holds. The decision point
+compares them on each use; this module only keeps entries within bounds and forgets the least
+recently used.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from cachetools import LRUCache
+
+from consentry.model.consent import ConsentView
+from consentry.model.decision import Decision
+from consentry.pdp.snapshot import Snapshot
+from consentry.telemetry.audit import AuditFields
+
+MAX_KEY_BYTES = 16 * 1024
+"""Longer questions are answered and not kept."""
+
+# What an entry costs beside its question and answer: the object, two dict slots, the order's link.
+_ENTRY_OVERHEAD_BYTES = 600
+_DROP_STEP = 64
+
+
+class SubjectCell(Protocol):
+    """Where the ledger keeps one person's current view.
+
+    INVARIANT: `view` is the same object until an event of this person changes it, and None once the
+    ledger forgets the person; a cell that was ever handed out is kept current or set to None.
+    """
+
+    @property
+    def view(self) -> ConsentView | None:
+        """The person's current view, None when the ledger does not hold one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One answer, with everything that must still be true for it to be given again.
+
+    `answer` is without its moment. It holds from `from_us` (when it was made) until `until_us`,
+    exclusive; the lower bound matters when a clock is set back. `count` counts one answer of this
+    kind. `decision` is kept in compare mode only.
+    """
+
+    snapshot: Snapshot
+    cell: SubjectCell
+    view: ConsentView
+    from_us: int
+    until_us: int
+    answer: bytes
+    count: Callable[[], int]
+    audit: AuditFields
+    size_bytes: int
+    decision: Decision | None = None
+
+
+class _Entries(LRUCache[bytes, Entry]):
+    """An LRU cache that answers None for what it does not have.
+
+    PERF: `cache[key]` with this hook takes one look-up for a hit where `get` takes two, and a miss
+    raises nothing.
+    """
+
+    def __missing__(self, key: bytes) -> Entry:
+        return cast("Entry", None)
+
+
+class AnswerCache:
+    """Entries by question, bounded in number and in bytes.
+
+    Lock: `_lock` guards the entries and their order; nothing else is done while it is held.
+    """
+
+    def __init__(self, *, max_entries: int = 50_000, max_bytes: int = 64 * 1024 * 1024) -> None:
+        self._lock = threading.Lock()
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._entries = _Entries(max_bytes, getsizeof=_size)
+        self._evicted_count = 0
+
+    def find(self, raw: bytes) -> Entry | None:
+        """The entry for exactly these bytes, which becomes the most recently used; else None."""
+        with self._lock:
+            return self._entries[raw]
+
+    def store(self, raw: bytes, entry: Entry) -> bool:
+        """Keep `entry`, forgetting others as needed; False when it is too large to keep."""
+        if entry.size_bytes > self._max_bytes or self._max_entries < 1:
+            return False
+        with self._lock:
+            entries = self._entries
+            if raw not in entries and len(entries) >= self._max_entries:
+                entries.popitem()
+                self._evicted_count += 1
+            before = len(entries) + (raw not in entries)
+            entries[raw] = entry
+            self._evicted_count += before - len(entries)
+        return True
+
+    def drop(self, raw: bytes) -> None:
+        """Forget one entry if it is there."""
+        with self._lock:
+            self._entries.pop(raw, None)
+
+    def drop_older(self) -> None:
+        """Forget all entries there are now, a few at a time so that checks go on in between.
+
+        Called after a reload: their snapshot is gone, and they must not keep it in memory. Entries
+        stored meanwhile are the most recently used and stay.
+        """
+        left = len(self)
+        while left > 0:
+            with self._lock:
+                for _ in range(min(_DROP_STEP, left, len(self._entries))):
+                    self._entries.popitem()
+            left -= _DROP_STEP
+
+    @property
+    def evicted_count(self) -> int:
+        """How many entries were forgotten to make room."""
+        return self._evicted_count
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that all entries are reckoned to take."""
+        with self._lock:
+            return int(self._entries.currsize)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def entry_size(raw: bytes, answer: bytes) -> int:
+    """Bytes that an entry takes, as far as the bound is concerned."""
+    return len(raw) + len(answer) + _ENTRY_OVERHEAD_BYTES
+
+
+def _size(entry: Entry) -> int:
+    return entry.size_bytes

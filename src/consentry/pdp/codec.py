@@ -1,0 +1,46 @@
+"""The port through which the decision point reads questions and writes answers.
+
+`server` implements it for protobuf, so that `pdp` never sees the wire. Answers are made in two
+parts: everything that stays the same while the answer holds, and the *moment* of one call, which is
+appended. So the first part can be kept as bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from consentry.model.decision import Decision
+from consentry.model.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedCheck:
+    """A question as decoded. `is_cacheable` is false where equal bytes may not mean an equal
+    question, such as with unknown fields.
+    """
+
+    request: Request
+    is_cacheable: bool = True
+
+
+class Codec(Protocol):
+    """Bytes to questions, answers to bytes. Pure and safe under threads."""
+
+    def decode_check(self, raw: bytes) -> DecodedCheck:
+        """The question in `raw`.
+
+        Raises:
+            RequestError: it is malformed or over a limit.
+        """
+        ...
+
+    def encode_answer(self, decision: Decision, request: Request, digest: str) -> bytes:
+        """The answer without its moment; whole in itself when the moment's bytes are appended."""
+        ...
+
+    def encode_moment(
+        self, decision_id: str, position: int, age_us: int, correlation_id: str
+    ) -> bytes:
+        """What to append to an answer for one call."""
+        ...

@@ -1,0 +1,317 @@
+"""The path of a check: bytes in, bytes out.
+
+    request bytes -> answer cache -> else decode, evaluate, encode, keep -> moment -> count, audit
+
+Rules this module keeps:
+
+- The ledger's position is read before the person's view, so that an answer never claims to know
+  more than it does, and a caller's `at_least` is met by the view that is used.
+- A kept answer is given again only if the snapshot and the view are the very objects it was made
+  from and the time lies within its span; it is kept only if both are still current.
+- A hit and a miss are counted, timed and audited alike.
+- Nothing waits. A hit touches memory only; a miss may read a person from the local ledger once.
+
+Locks: the cache's own, nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import Final, Protocol
+
+from consentry.consent.resolver import SubjectView
+from consentry.engine.evaluate import evaluate as engine_evaluate
+from consentry.engine.link import LinkedProgram
+from consentry.model.consent import ConsentView
+from consentry.model.decision import Decision
+from consentry.model.ports import Clock, IdSource
+from consentry.model.request import Request, RequestError
+from consentry.model.values import MICROS_PER_SECOND
+from consentry.pdp.cache import MAX_KEY_BYTES, AnswerCache, Entry, SubjectCell, entry_size
+from consentry.pdp.codec import Codec
+from consentry.pdp.errors import (
+    CacheMismatchError,
+    EvaluationFailedError,
+    NotReadyError,
+    NotYetThereError,
+)
+from consentry.pdp.snapshot import Snapshot
+from consentry.telemetry.audit import AuditFields, AuditLog
+from consentry.telemetry.cells import OTHER
+from consentry.telemetry.metrics import CACHE_RESULTS, Metrics
+
+log = logging.getLogger(__name__)
+
+Evaluate = Callable[[LinkedProgram, Request, ConsentView, int], Decision]
+
+
+class CacheMode(StrEnum):
+    """How the answer cache is used; `compare` evaluates every hit again and checks it."""
+
+    ON = "on"
+    OFF = "off"
+    COMPARE = "compare"
+
+
+class Ledger(Protocol):
+    """What a check needs of the ledger.
+
+    INVARIANT: once `position()` has returned n, the view in every person's cell shows all events up
+    to n.
+    """
+
+    def cell(self, data_subject_id: str) -> SubjectCell:
+        """The one cell of this person."""
+        ...
+
+    def view(self, data_subject_id: str) -> ConsentView:
+        """This person's view; an unavailable one when it cannot be read."""
+        ...
+
+    def position(self) -> int:
+        """Position of the newest event that all views show."""
+        ...
+
+    def age_us(self, now_us: int) -> int:
+        """How long ago this ledger was last known to be complete."""
+        ...
+
+
+class Policies(Protocol):
+    """Where the active policy set stands."""
+
+    @property
+    def current(self) -> Snapshot | None:
+        """The set that decides now; None before the first load."""
+        ...
+
+
+class DecisionPoint:
+    """Answers checks. Safe under threads; owns the answer cache and nothing else that changes."""
+
+    def __init__(
+        self,
+        *,
+        policies: Policies,
+        ledger: Ledger,
+        codec: Codec,
+        clock: Clock,
+        ids: IdSource,
+        metrics: Metrics,
+        audit: AuditLog | None = None,
+        cache: AnswerCache | None = None,
+        cache_mode: CacheMode = CacheMode.ON,
+        max_age_s: float = 30.0,
+        evaluate: Evaluate = engine_evaluate,
+    ) -> None:
+        self.cache: Final = cache if cache is not None else AnswerCache()
+        self._policies = policies
+        self._codec = codec
+        self._clock = clock
+        self._ledger = ledger
+        self._metrics = metrics
+        self._mode = cache_mode
+        self._max_age_us = int(max_age_s * MICROS_PER_SECOND)
+        self._evaluate = evaluate
+        self._append_audit = audit.append if audit is not None else None
+        # PERF: bound once; each is called on every check.
+        self._now_us = clock.now_us
+        self._monotonic_s = clock.monotonic_s
+        self._new_id = ids.new_id
+        self._count = {r: metrics.cache_requests.cell(r).add for r in CACHE_RESULTS}
+        self._time = {r: metrics.decision_seconds.histogram(r).observe for r in CACHE_RESULTS}
+        metrics.watch_gauge("cache_entries", self.cache.__len__)
+        metrics.watch_gauge("ledger_position", ledger.position)
+        metrics.watch_gauge("consent_age_seconds", self._age_s)
+
+    def check_bytes(self, raw: bytes, *, correlation_id: str = "", at_least: int = 0) -> bytes:
+        """The answer to one question, both as bytes of the wire.
+
+        Raises:
+            RequestError: `raw` asks no question that can be answered.
+            NotReadyError: there is no policy set yet.
+            NotYetThereError: the ledger is behind `at_least`.
+            EvaluationFailedError, CacheMismatchError: a bug; to be read as deny.
+        """
+        snapshot, position = self._fix(at_least)
+        return self._answer(raw, correlation_id, snapshot, position)
+
+    def check_batch(
+        self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0
+    ) -> list[bytes | RequestError]:
+        """Answers to many questions, in order, under one policy set and one ledger position.
+
+        An item is a question and its correlation id. A bad item yields its error and spoils no
+        other. Raises as `check_bytes` does for what concerns all items.
+        """
+        snapshot, position = self._fix(at_least)
+        answers: list[bytes | RequestError] = []
+        for raw, correlation_id in items:
+            try:
+                answers.append(self._answer(raw, correlation_id, snapshot, position))
+            except RequestError as problem:
+                answers.append(problem)
+        return answers
+
+    def decide(self, request: Request) -> Decision:
+        """The decision as a value, for tools: not cached, not counted, not audited.
+
+        Raises:
+            RequestError, NotReadyError, EvaluationFailedError: as `check_bytes`.
+        """
+        snapshot, position = self._fix(0)
+        now_us = self._now_us()
+        return self._decide(snapshot, request, self._view(request, position, now_us)[1], now_us)
+
+    def _fix(self, at_least: int) -> tuple[Snapshot, int]:
+        snapshot = self._policies.current
+        if snapshot is None:
+            raise NotReadyError("no policy set is loaded")
+        position = self._ledger.position()
+        if position < at_least:
+            raise NotYetThereError(position)
+        return snapshot, position
+
+    def _answer(self, raw: bytes, correlation_id: str, snapshot: Snapshot, position: int) -> bytes:
+        began_s = self._monotonic_s()
+        now_us = self._now_us()
+        entry = self.cache.find(raw) if self._mode is not CacheMode.OFF else None
+        if (
+            entry is not None
+            and entry.snapshot is snapshot
+            and entry.cell.view is entry.view
+            and entry.from_us <= now_us < entry.until_us
+        ):
+            result = "hit"
+            if self._mode is CacheMode.COMPARE:
+                self._compare(raw, entry, now_us)
+        else:
+            result = "miss" if entry is None else "stale"
+            entry, is_kept = self._make(raw, snapshot, position, now_us)
+            if not is_kept:
+                result = "bypass"
+        decision_id = self._new_id()
+        moment = self._codec.encode_moment(
+            decision_id, position, self._ledger.age_us(now_us), correlation_id
+        )
+        entry.count()
+        self._count[result]()
+        if self._append_audit is not None:
+            self._append_audit(
+                entry.audit, now_us, decision_id, position, correlation_id, result == "hit"
+            )
+        self._time[result](self._monotonic_s() - began_s)
+        return entry.answer + moment
+
+    def _make(
+        self, raw: bytes, snapshot: Snapshot, position: int, now_us: int
+    ) -> tuple[Entry, bool]:
+        """A fresh answer as an entry, and whether it was kept."""
+        decoded = self._codec.decode_check(raw)
+        request = decoded.request
+        cell, view = self._view(request, position, now_us)
+        decision = self._decide(snapshot, request, view, now_us)
+        latest_us = now_us + self._max_age_us
+        until_us = latest_us
+        if decision.valid_until_us is not None and decision.valid_until_us < latest_us:
+            until_us = decision.valid_until_us
+        told = replace(decision, valid_until_us=until_us)
+        answer = self._codec.encode_answer(told, request, snapshot.digest)
+        entry = Entry(
+            snapshot=snapshot,
+            cell=cell if cell is not None else _NO_CELL,
+            view=view,
+            from_us=now_us,
+            until_us=until_us,
+            answer=answer,
+            count=self._cell_of(snapshot, request, decision),
+            audit=_audit_fields(snapshot, request, decision),
+            size_bytes=entry_size(raw, answer),
+            decision=decision if self._mode is CacheMode.COMPARE else None,
+        )
+        is_kept = (
+            self._mode is not CacheMode.OFF
+            and decoded.is_cacheable
+            and decision.is_cacheable
+            and view.is_available
+            and cell is not None
+            and len(raw) <= MAX_KEY_BYTES
+            and until_us > now_us
+            # The versions were read before the work; what moved since must not be kept.
+            and cell.view is view
+            and self._policies.current is snapshot
+            and self.cache.store(raw, entry)
+        )
+        return entry, is_kept
+
+    def _view(
+        self, request: Request, position: int, now_us: int
+    ) -> tuple[SubjectCell | None, ConsentView]:
+        person = request.data_subject
+        if person is None or not person.id:
+            return None, SubjectView(events=(), revision=0, position=position, read_at_us=now_us)
+        cell = self._ledger.cell(person.id)
+        view = cell.view
+        return cell, view if view is not None else self._ledger.view(person.id)
+
+    def _decide(
+        self, snapshot: Snapshot, request: Request, view: ConsentView, now_us: int
+    ) -> Decision:
+        try:
+            return self._evaluate(snapshot.linked, request, view, now_us)
+        except RequestError:
+            raise
+        except Exception as problem:
+            self._metrics.evaluation_errors.cell().add()
+            log.exception("evaluation_failed", extra={"digest": snapshot.digest})
+            raise EvaluationFailedError("evaluating a request failed") from problem
+
+    def _compare(self, raw: bytes, entry: Entry, now_us: int) -> None:
+        request = self._codec.decode_check(raw).request
+        if self._decide(entry.snapshot, request, entry.view, now_us) == entry.decision:
+            return
+        self.cache.drop(raw)
+        self._metrics.cache_mismatch.cell().add()
+        log.error("cache_mismatch", extra={"digest": entry.snapshot.digest})
+        raise CacheMismatchError("a kept answer differs from a fresh one")
+
+    def _cell_of(
+        self, snapshot: Snapshot, request: Request, decision: Decision
+    ) -> Callable[[], int]:
+        # Names that the policy set does not know come from the caller and must not become series.
+        program = snapshot.program
+        return self._metrics.decision_cell(
+            decision.effect.value,
+            decision.reason,
+            request.purpose if request.purpose in program.purpose_names else OTHER,
+            request.action if request.action in program.actions else OTHER,
+        ).add
+
+    def _age_s(self) -> float:
+        return self._ledger.age_us(self._now_us()) / MICROS_PER_SECOND
+
+
+class _NoCell:
+    """The cell of an answer about nobody; such an answer is never kept."""
+
+    view: ConsentView | None = None
+
+
+_NO_CELL: Final = _NoCell()
+
+
+def _audit_fields(snapshot: Snapshot, request: Request, decision: Decision) -> AuditFields:
+    person = request.data_subject
+    return AuditFields(
+        digest=snapshot.digest,
+        effect=decision.effect.value,
+        reason=decision.reason,
+        rule=decision.findings[0].rule,
+        purpose=request.purpose,
+        action=request.action,
+        principal_id=request.principal.id,
+        data_subject_id=person.id if person is not None else "",
+    )
