@@ -10,24 +10,30 @@ scraped, the same settings are read.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from consentry.diagnostics.render import render_text
 from prometheus_client.metrics_core import Metric
+from pydantic import BaseModel
 
-from consentry.app.settings_pages import settings_tables
+from consentry.app.settings import Settings
 from consentry.compiler.compile import compile_policies
 from consentry.diagnostics.code_info import CodeInfo, Stage
 from consentry.diagnostics.codes import CODES
 from consentry.diagnostics.diagnostic import Diagnostic
-from consentry.diagnostics.render import render_text
 from consentry.diagnostics.span import Source
 from consentry.pdp.sources import read_packs
 from consentry.telemetry.metrics import Metrics
 
 DOCS = Path(__file__).resolve().parent
 MADE = "<!-- Written by docs/generate.py; change the code it is told from. -->"
+CONFIGURATION = """\
+Defaults, then a TOML file (`--config FILE`, or `CONSENTRY_CONFIG`), then environment variables,
+then flags: the later wins. An unknown key is refused, in the file and in the environment. Units
+stand in the names: `_s` seconds, `_bytes` bytes. Lists in the environment are JSON."""
 STAGES = {
     Stage.SYNTAX: "Text and syntax",
     Stage.NAMES: "Names",
@@ -105,10 +111,38 @@ def metrics_page() -> str:
     return "\n".join([MADE, "", *head, *table, *metric_rows(), *note])
 
 
+def shown(value: object) -> str:
+    """A default as a TOML file would have it."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return json.dumps(list(value))
+        case int() | float():
+            return f"{value:g}" if value < 10_000 else f"{value:_}"
+        case _:
+            return json.dumps(str(value))
+
+
+def settings_rows(section: type[BaseModel], prefix: str) -> Iterator[str]:
+    """One row a setting of one section."""
+    for key, field in section.model_fields.items():
+        variable = f"CONSENTRY_{prefix.upper()}__{key.upper()}"
+        yield f"| `{key}` | `{shown(field.default)}` | {field.description} | `{variable}` |"
+
+
 def configuration_page() -> str:
     """All settings, by section."""
-    head = ["# Configuration", "", "A TOML file, then the environment, then flags; the later wins."]
-    return "\n".join([MADE, "", *head, "", settings_tables(), ""])
+    lines = [MADE, "", "# Configuration", "", CONFIGURATION, ""]
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            lines += [f"## [{name}]", "", str(section.__doc__).strip(), ""]
+            lines += ["| key | default | meaning | environment |", "| --- | --- | --- | --- |"]
+            lines += [*settings_rows(section, name), ""]
+    return "\n".join(lines)
 
 
 def pages() -> dict[Path, str]:
@@ -121,6 +155,7 @@ def pages() -> dict[Path, str]:
 
 
 def main() -> int:
+    """Writes or compares, and says what was not current."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail when not current")
     options = parser.parse_args()
