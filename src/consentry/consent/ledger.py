@@ -1,0 +1,86 @@
+"""The port to the ledger, whatever keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from consentry.model.consent import ConsentEvent, ConsentView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """The acknowledgement of one event.
+
+    `is_replay`: the key was used before with the same content; nothing was added, and the other
+    members are those of the first time.
+    """
+
+    event_id: str
+    position: int
+    received_at_us: int
+    is_replay: bool = False
+
+
+class SubjectCell:
+    """The place of one person's current view.
+
+    `view` is the very same object until that person's events change, and None while no view is
+    held (never read, forgotten for room, ledger closed). Reading it is one attribute load and takes
+    no lock. Only the owner of the cells writes it (`consent.memory`).
+    """
+
+    __slots__ = ("change_count", "view")
+
+    def __init__(self) -> None:
+        self.view: ConsentView | None = None
+        self.change_count = 0
+
+
+class Ledger(Protocol):
+    """An append-only log of events and what it says about a person.
+
+    After `record` has returned, every later read of that person's cell, on any thread, gives a view
+    that shows the event, or None.
+    """
+
+    def record(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
+        """Stores all events durably, or none; one acknowledgement for each, in order.
+
+        Raises:
+            EventRefusedError: an event is malformed.
+            IdempotencyConflictError: a key was used before with other content.
+            LedgerUnavailableError: the store failed; see there for what is known then.
+        """
+        ...
+
+    def cell(self, data_subject_id: str) -> SubjectCell:
+        """The person's cell; hold it with an answer to see whether that still stands."""
+        ...
+
+    def view(self, data_subject_id: str) -> ConsentView:
+        """The person's current view, read if need be; an unavailable one where that fails."""
+        ...
+
+    def position(self) -> int:
+        """Position of the newest event that all cells show."""
+        ...
+
+    def age_us(self, now_us: int) -> int:
+        """How old the ledger's knowledge may be; 0 where it is itself the source."""
+        ...
+
+    def list_events(
+        self, data_subject_id: str, after_position: int, limit: int
+    ) -> tuple[ConsentEvent, ...]:
+        """The person's events after a position, oldest first, at most `limit`.
+
+        Raises:
+            LedgerUnavailableError: the store failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Gives the store back; every call after it finds the ledger unavailable."""
+        ...

@@ -1,0 +1,143 @@
+"""What is wrong with a consent that stands, for one question.
+
+Source: decision semantics, "Consent: what the ledger says", step 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from consentry.consent.scope import covers_data, covers_recipient, lies_below
+from consentry.model.consent import Author, ConsentEvent, ConsentQuery, Standing
+from consentry.model.operators import notice_order
+from consentry.model.trees import PurposeNode, is_within
+from consentry.model.values import shift_us
+from consentry.model.vocabulary import (
+    CONSENT_EXPIRED,
+    CONSENT_SCOPE_CATEGORY,
+    CONSENT_SCOPE_CHANNEL,
+    CONSENT_SCOPE_CONTROLLER,
+    CONSENT_SCOPE_PURPOSE,
+    CONSENT_SCOPE_RECIPIENT,
+    CONSENT_SUPERSEDED,
+    CONSENT_UNPROVEN,
+    TAG_SEPARATE_CONSENT,
+)
+
+_SCOPE_PROBLEMS: Final = frozenset(
+    {
+        CONSENT_SCOPE_CATEGORY,
+        CONSENT_SCOPE_CHANNEL,
+        CONSENT_SCOPE_CONTROLLER,
+        CONSENT_SCOPE_PURPOSE,
+        CONSENT_SCOPE_RECIPIENT,
+    }
+)
+_COUNTERPART: Final = {
+    Author.DATA_SUBJECT: Author.GUARDIAN,
+    Author.GUARDIAN: Author.DATA_SUBJECT,
+}
+
+
+def standings_of(events: Sequence[ConsentEvent], query: ConsentQuery) -> tuple[Standing, ...]:
+    """The consents with their problems, in the given order."""
+    found = [(event, problems_of(event, query)) for event in events]
+    flawless = {event.by for event, problems in found if not problems}
+    return tuple(
+        Standing(
+            event_id=event.event_id,
+            position=event.position,
+            given_at_us=event.happened_at_us,
+            expires_at_us=end_of(event, query.purpose),
+            notice=event.notice,
+            by=event.by,
+            qualities=event.qualities,
+            data=event.scope.data,
+            recipients=event.scope.recipients,
+            jointly=event.by is Author.JOINT or _COUNTERPART.get(event.by) in flawless,
+            problems=problems,
+        )
+        for event, problems in found
+    )
+
+
+def problems_of(event: ConsentEvent, query: ConsentQuery) -> tuple[str, ...]:
+    """What is wrong with a consent for this query, in declared order; empty when nothing is."""
+    scope = event.scope
+    ends_us = end_of(event, query.purpose)
+    checks = (
+        (CONSENT_EXPIRED, ends_us is not None and ends_us <= query.now_us),
+        (CONSENT_UNPROVEN, not event.proof.method),
+        (CONSENT_SUPERSEDED, is_superseded(event.notice, query.purpose)),
+        (CONSENT_SCOPE_CONTROLLER, bool(scope.controller) and scope.controller != query.controller),
+        (CONSENT_SCOPE_PURPOSE, not names_purpose(event, query)),
+        (CONSENT_SCOPE_CATEGORY, bool(scope.data) and not covers_data(scope, query.leaf)),
+        (
+            CONSENT_SCOPE_CHANNEL,
+            query.is_contact and bool(scope.channels) and query.channel not in scope.channels,
+        ),
+        (
+            CONSENT_SCOPE_RECIPIENT,
+            query.is_disclosure and bool(scope.recipients) and not covers_recipient(scope, query),
+        ),
+    )
+    return tuple(code for code, is_wrong in checks if is_wrong)
+
+
+def is_in_scope(standing: Standing) -> bool:
+    """Whether the consent speaks of the request, be it expired, unproven or superseded."""
+    return _SCOPE_PROBLEMS.isdisjoint(standing.problems)
+
+
+def end_of(event: ConsentEvent, purpose: PurposeNode) -> int | None:
+    """The earlier of the stated end and the end by the purpose's `consent lasts`; None: no end."""
+    if purpose.consent_lasts is None:
+        return event.expires_at_us
+    try:
+        by_purpose = shift_us(event.happened_at_us, purpose.consent_lasts)
+    except (ValueError, OverflowError):  # past the last year that a calendar has
+        return event.expires_at_us
+    return by_purpose if event.expires_at_us is None else min(by_purpose, event.expires_at_us)
+
+
+def is_superseded(notice: str, purpose: PurposeNode) -> bool:
+    """Whether the notice is older than the last material change, or not known where there is one."""
+    if purpose.notice_material_since is None:
+        return False
+    order = notice_order(notice or None, purpose.notice_material_since)
+    return order is None or order < 0
+
+
+def names_purpose(event: ConsentEvent, query: ConsentQuery) -> bool:
+    """Whether a consent that reaches the purpose was also given for it.
+
+    A consent to something above the purpose was, when `listed` is empty or names the purpose, a
+    purpose between, or a standard key of it; never where the purpose is `separate_consent`.
+    """
+    lineage, uses = query.purpose_lineage, query.purpose.uses
+    asked = event.scope.purpose
+    # A purpose without a parent has not inherited its standard keys, so a key of it is itself.
+    if asked == query.purpose.path or (len(lineage) == 1 and asked in uses):
+        return True
+    if lies_below(event.scope, query) or TAG_SEPARATE_CONSENT in query.purpose.tags:
+        return False
+    if not event.listed:
+        return True
+    between = lineage[: lineage.index(asked)] if asked in lineage else lineage
+    return any(
+        entry in between
+        or (not is_within(asked, entry) and any(is_within(use, entry) for use in uses))
+        for entry in event.listed
+    )
+
+
+def is_cut(given: ConsentEvent, negatives: Iterable[ConsentEvent], query: ConsentQuery) -> bool:
+    """Whether a negative about the purpose of `given`, or about one above it, is not older."""
+    return any(
+        bool(event.scope.purpose)
+        and is_within(given.scope.purpose, event.scope.purpose)
+        and event.scope.regime in ("", query.regime)
+        and event.counts_from_us >= given.happened_at_us
+        for event in negatives
+    )
