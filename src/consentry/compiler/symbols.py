@@ -46,7 +46,9 @@ class Symbols:
 
     `categories` and `uses` are the standard keys that `as` may name, with their tags. `tags`,
     `actions`, `channels`, `reasons` map words to their own tags or text; `reasons` keeps the one
-    order of reasons. `bases` are those that some loaded regime's permits name.
+    order of reasons. `bases` are those that some loaded regime's permits name. `pack_regimes` are
+    the regimes that packs declare: in their text a name is a standard key or a tag, never a path of
+    the author's trees. `declared_at` maps `kind name` (`purpose marketing.email`) to its place.
     """
 
     purposes: tuple[PurposeNode, ...]
@@ -66,10 +68,15 @@ class Symbols:
     qualities: frozenset[str]
     declared_at: Mapping[str, Span] = field(default_factory=dict)
     poisoned: frozenset[str] = frozenset()
+    pack_regimes: frozenset[str] = frozenset()
 
-    def leaves_of(self, name: str) -> frozenset[int] | None:
-        """Leaves that a data path, a standard category or a tag stands for; None if unknown."""
-        if (index := self.data_names.get(name)) is not None:
+    def leaves_of(self, name: str, regime: str = "") -> frozenset[int] | None:
+        """Leaves that a data path, a standard category or a tag stands for; None if unknown.
+
+        `regime` is the regime in whose text the name stands.
+        """
+        index = None if regime in self.pack_regimes else self.data_names.get(name)
+        if index is not None:
             return frozenset(self.data[index].leaves)
         if name in self.categories:
             return frozenset(
@@ -82,9 +89,13 @@ class Symbols:
             return frozenset(n.index for n in self.data if n.is_leaf and name in n.tags)
         return None
 
-    def purposes_of(self, name: str) -> frozenset[int] | None:
-        """Purposes that a purpose (with its descendants), a standard use or a tag stands for."""
-        if (index := self.purpose_names.get(name)) is not None:
+    def purposes_of(self, name: str, regime: str = "") -> frozenset[int] | None:
+        """Purposes that a purpose (with its descendants), a standard use or a tag stands for.
+
+        `regime` is the regime in whose text the name stands.
+        """
+        index = None if regime in self.pack_regimes else self.purpose_names.get(name)
+        if index is not None:
             return frozenset(p.index for p in self.purposes if index in p.lineage)
         if name in self.uses:
             return frozenset(

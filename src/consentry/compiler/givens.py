@@ -1,0 +1,189 @@
+"""Checks the names in policy tests, so that a test fails for its claim and not for its spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from consentry.compiler.attributes import BUILT_IN
+from consentry.compiler.lookup import check_party
+from consentry.compiler.names import check_head
+from consentry.compiler.resolved import Resolved
+from consentry.compiler.rule_book import RuleBook
+from consentry.lang.tree import (
+    Check,
+    EventPart,
+    EventWord,
+    Expect,
+    GivenEvent,
+    KeyValue,
+    Name,
+    PartyRef,
+    TestDecl,
+)
+from consentry.model.consent import Author
+from consentry.model.program import Owner, RuleKind
+
+VERBS: Final = (
+    "gave",
+    "refused",
+    "withdrew",
+    "asked",
+    "objected",
+    "opted_out",
+    "opted_in",
+    "limited",
+    "restricted",
+    "erased",
+    "held",
+    "overrode",
+    "lifted_objection",
+    "lifted_limit",
+    "lifted_restriction",
+    "lifted_erasure",
+    "lifted_hold",
+    "lifted_override",
+)
+UNPROVEN: Final = "unproven"
+"""In a test, `is unproven` says that the event has no proof."""
+
+_BUILT_IN_TYPES: Final[Mapping[str, str]] = {
+    "roles": "list of text",
+    "collected_at": "time",
+    "collected_for": "list of text",
+}
+
+
+def check_tests(resolved: Resolved, book: RuleBook) -> None:
+    """Report wrong names in the author's tests."""
+    checker = _TestChecker(resolved, book)
+    for module in resolved.loaded.house:
+        for declaration in module.declarations:
+            if isinstance(declaration, TestDecl):
+                checker.check(declaration)
+
+
+class _TestChecker:
+    def __init__(self, resolved: Resolved, book: RuleBook) -> None:
+        self._names = resolved.names
+        self._report = resolved.report
+        self._symbols = resolved.symbols
+        self._lookup = resolved.lookup
+        self._conditions = resolved.conditions
+        rules = [lowered.rule for lowered in book.rules]
+        self._codes = resolved.symbols.reasons.keys() | {rule.reason for rule in rules}
+        self._obligations = {r.reason for r in rules if r.kind is RuleKind.OBLIGE}
+
+    def check(self, test: TestDecl) -> None:
+        """Report what is wrong with one test."""
+        name = test.head.name
+        if name is None:
+            return
+        self._names.declare("test", name)
+        check_head(self._report, "a test", test.head)
+        missing = [
+            word for word, is_there in (("at", test.at), ("check", test.checks)) if not is_there
+        ]
+        if missing:
+            listed = " and ".join(f"`{word}`" for word in missing)
+            self._report.error(
+                "R240", f"a test needs {listed}", name.span, label=f"no {listed} in here"
+            )
+        for facts in test.facts:
+            owners = [owner.value for owner in Owner]
+            if facts.owner.text not in owners:
+                self._report.unknown("R210", "owner of attributes", facts.owner, owners)
+            else:
+                self._check_facts(Owner(facts.owner.text), facts.values)
+        for event in test.events:
+            self._check_event(event)
+        for check, expect in test.checks:
+            self._check_check(check)
+            self._check_expect(expect)
+
+    def _check_facts(self, owner: Owner, values: Iterable[KeyValue]) -> None:
+        for value in values:
+            key, path = value.key.text, f"{owner.value}.{value.key.text}"
+            spec = self._symbols.attributes.get((owner.value, key))
+            if spec is not None:
+                self._conditions.constant(value.value, spec.type)
+            elif key in BUILT_IN.get(owner, ()):
+                self._conditions.constant(value.value, _BUILT_IN_TYPES.get(key, "text"))
+            elif path not in self._symbols.poisoned:
+                known = {n for o, n in self._symbols.attributes if o == owner.value}
+                self._report.unknown(
+                    "R220",
+                    f"attribute of `{owner.value}`",
+                    value.key,
+                    known | BUILT_IN.get(owner, frozenset()),
+                )
+
+    def _check_event(self, event: GivenEvent) -> None:
+        if event.verb.text not in VERBS:
+            self._report.unknown("R218", "event", event.verb, VERBS)
+        if event.what is not None:
+            self._check_purpose(event.what)
+        for part in event.parts:
+            self._check_part(part)
+
+    def _check_part(self, part: EventPart) -> None:
+        found = part.value if isinstance(part.value, tuple) else (part.value,)
+        for value in found:
+            if isinstance(value, PartyRef):
+                check_party(value, self._report, is_recipient=True)
+            if not isinstance(value, Name):
+                continue
+            match part.word:
+                case EventWord.BY:
+                    self._check_word("R221", "kind of person", value, [a.value for a in Author])
+                case EventWord.UNDER:
+                    self._check_word("R216", "regime", value, self._symbols.regimes)
+                case EventWord.FOR:
+                    self._check_purpose(value)
+                case EventWord.IS:
+                    known = [*self._symbols.qualities, UNPROVEN]
+                    self._check_word("R213", "quality of consent", value, known)
+                case EventWord.VIA:
+                    self._check_word("R206", "channel", value, self._symbols.channels)
+                case EventWord.DATA:
+                    self._check_data(value)
+                case _:
+                    pass
+
+    def _check_check(self, check: Check) -> None:
+        check_party(check.principal, self._report, is_recipient=False)
+        self._check_facts(Owner.PRINCIPAL, check.facts)
+        self._check_word("R205", "action", check.action, self._symbols.actions)
+        for name in check.data:
+            self._check_word("R204", "data", name, self._symbols.data_names)
+        self._check_word("R203", "purpose", check.purpose, self._symbols.purpose_names)
+        if check.channel is not None:
+            self._check_word("R206", "channel", check.channel, self._symbols.channels)
+        if check.recipient is not None:
+            check_party(check.recipient, self._report, is_recipient=True)
+            self._check_facts(Owner.RECIPIENT, check.recipient_facts)
+
+    def _check_expect(self, expect: Expect) -> None:
+        self._check_word("R221", "name", expect.effect, ["permit", "deny"])
+        if expect.reason is not None:
+            self._check_word("R208", "reason", expect.reason, self._codes)
+        for name in expect.obligations:
+            self._check_word("R223", "obligation", name, self._obligations)
+
+    def _check_purpose(self, name: Name) -> None:
+        if self._symbols.purposes_of(name.text) is None:
+            known = [*self._symbols.purpose_names, *self._symbols.uses, *self._symbols.tags]
+            places = self._lookup.places_of("purpose")
+            self._report.unknown("R203", "purpose", name, known, places=places)
+
+    def _check_data(self, name: Name) -> None:
+        if self._symbols.leaves_of(name.text) is None:
+            known = [*self._symbols.data_names, *self._symbols.categories]
+            places = self._lookup.places_of("data")
+            self._report.unknown("R204", "data", name, known, places=places)
+
+    def _check_word(self, code: str, what: str, name: Name, known: Iterable[str]) -> None:
+        candidates = list(known) if not isinstance(known, Mapping) else known
+        if name.text not in candidates:
+            places = self._lookup.places_of(what.split(" ", maxsplit=1)[0])
+            self._report.unknown(code, what, name, candidates, places=places)

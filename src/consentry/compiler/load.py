@@ -1,0 +1,159 @@
+"""Parse all files, and find the packs that take part: `core` always, those that `use` names, and
+`strict` where no regime is used or declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from consentry.compiler.report import Report
+from consentry.diagnostics.span import Source
+from consentry.lang.parse import parse_module
+from consentry.lang.tree import (
+    ClauseWord,
+    Mission,
+    Module,
+    Name,
+    RegimeDecl,
+    RuleDecl,
+    TestDecl,
+    Text,
+    Use,
+    Used,
+)
+
+CORE_PACK: Final = "core"
+STRICT_PACK: Final = "strict"
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The trees of a policy set: `packs` in order of use, `core` first; `house` by file name."""
+
+    house: tuple[Module, ...] = ()
+    packs: dict[str, Module] = field(default_factory=dict)
+    digest: str = ""
+
+    def modules(self) -> Iterator[Module]:
+        """All trees, packs first, so that a name of theirs is declared before the author's."""
+        yield from self.packs.values()
+        yield from self.house
+
+    def regimes(self) -> Iterator[tuple[RegimeDecl, bool]]:
+        """All regimes in their order, and whether a pack declares them."""
+        for is_pack, modules in ((True, self.packs.values()), (False, self.house)):
+            for module in modules:
+                for declaration in module.declarations:
+                    if isinstance(declaration, RegimeDecl):
+                        yield declaration, is_pack
+
+
+def load_all(sources: Sequence[Source], packs: Mapping[str, Source], report: Report) -> Loaded:
+    """Parse the author's files and the packs they use."""
+    loaded = Loaded()
+    ordered = sorted(sources, key=lambda source: source.name)
+    loaded.house = tuple(_parse(source, report) for source in ordered)
+    _load_pack(CORE_PACK, packs, loaded, report)
+    for module in loaded.house:
+        _load_used(module, packs, loaded, report)
+    if not any(loaded.regimes()) and not report.hides_unknown:
+        _load_pack(STRICT_PACK, packs, loaded, report)
+    loaded.digest = _digest(ordered, [(name, packs[name]) for name in loaded.packs])
+    return loaded
+
+
+def _parse(source: Source, report: Report) -> Module:
+    result = parse_module(source)
+    report.extend(result.diagnostics)
+    if any(diagnostic.is_error for diagnostic in result.diagnostics):
+        report.hides_unknown = True
+    return result.module
+
+
+def _load_pack(
+    name: str, packs: Mapping[str, Source], loaded: Loaded, report: Report
+) -> Module | None:
+    """The pack's tree, parsed once; None when there is no such pack."""
+    if name not in loaded.packs:
+        if (source := packs.get(name)) is None:
+            return None
+        module = _parse(source, report)
+        loaded.packs[name] = module
+        _refuse_house_parts(module, report)
+        _load_used(module, packs, loaded, report)
+    return loaded.packs[name]
+
+
+def _load_used(module: Module, packs: Mapping[str, Source], loaded: Loaded, report: Report) -> None:
+    for declaration in module.declarations:
+        if not isinstance(declaration, Use):
+            continue
+        for used in declaration.packs:
+            pack = _load_pack(used.name.text, packs, loaded, report)
+            if pack is None:
+                _report_unknown_pack(used.name, packs, report)
+            elif used.version is not None:
+                _check_version(used, used.version, pack, report)
+
+
+def _report_unknown_pack(name: Name, packs: Mapping[str, Source], report: Report) -> None:
+    # A pack carries its own names: without it, everything that uses them would be reported too.
+    report.unknown("R201", "pack", name, packs)
+    report.hides_unknown = True
+
+
+def _check_version(used: Used, pinned: Text, pack: Module, report: Report) -> None:
+    versions = [
+        clause.value.value
+        for declaration in pack.declarations
+        if isinstance(declaration, RegimeDecl)
+        for clause in declaration.clauses
+        if clause.word is ClauseWord.VERSION and isinstance(clause.value, Text)
+    ]
+    if pinned.value in versions:
+        return
+    shipped = f"version {versions[0]}" if versions else "no version"
+    report.error(
+        "R202",
+        f"pack `{used.name.text}` is not at version `{pinned.value}`",
+        pinned.span,
+        label=f"the pack at hand has {shipped}",
+        help=f'pin "{versions[0]}" after reading what changed' if versions else "",
+    )
+
+
+def _refuse_house_parts(module: Module, report: Report) -> None:
+    """A pack declares vocabulary and regimes; the house's own statements are not its business."""
+    for declaration in module.declarations:
+        if isinstance(declaration, RuleDecl | TestDecl | Mission):
+            word = (
+                declaration.word.value
+                if isinstance(declaration, RuleDecl)
+                else "mission"
+                if isinstance(declaration, Mission)
+                else "test"
+            )
+            report.error(
+                "R242",
+                f"a pack cannot declare a `{word}` of the house",
+                declaration.span if declaration.head.name is None else declaration.head.name.span,
+                label="only inside a regime" if isinstance(declaration, RuleDecl) else "",
+            )
+
+
+def _digest(ordered: Sequence[Source], packs: Sequence[tuple[str, Source]]) -> str:
+    """SHA-256 over all names and texts. Each part is preceded by its length, so that no two sets
+    give the same bytes.
+    """
+    hasher = sha256()
+    parts = [("file", s.name, s.text) for s in ordered]
+    parts += [("pack", name, source.text) for name, source in sorted(packs, key=lambda p: p[0])]
+    for part in parts:
+        for text in part:
+            data = text.encode("utf-8", "surrogatepass")
+            hasher.update(len(data).to_bytes(8, "big"))
+            hasher.update(data)
+    return hasher.hexdigest()

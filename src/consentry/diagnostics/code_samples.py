@@ -1,0 +1,28 @@
+"""Pieces that the examples of diagnostic codes share: the smallest policy set that compiles."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TREES: Final = """\
+data customer { email }
+
+purpose service { basis contract }
+"""
+PERMIT: Final = """
+permit support_reads {
+    who  role "support"
+    may  read
+    data customer.email
+    for  service
+}
+"""
+SET: Final = TREES + PERMIT
+"""A whole policy set."""
+
+WHOLE_RULE: Final = """    who  role "support"
+    may  read
+    data customer.email
+    for  service
+"""
+"""The clauses that a permit needs, for examples that vary one of them."""
