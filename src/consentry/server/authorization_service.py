@@ -1,0 +1,71 @@
+"""AuthorizationService: checks, one or many. The hot path: bytes go through unparsed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from consentry.model.request import RequestError
+from consentry.server.calls import Call, RawBehaviour, check_correlation_id
+from consentry.server.errors import request_error_status
+from consentry.server.faults import malformed, violation
+from consentry.server.health import AUTHORIZATION_SERVICE
+from consentry.server.ports import Decider
+from consentry.server.text_checks import REQUIRED, TOO_MANY
+from consentry.v1 import wire_pb2
+
+
+class AuthorizationMethods:
+    """Behaviours of the service; any thread may run them."""
+
+    def __init__(self, decider: Decider, *, max_batch_items: int) -> None:
+        self._decider: Final = decider
+        self._max_batch_items: Final = max_batch_items
+
+    def behaviours(self) -> dict[str, RawBehaviour]:
+        """By full method name."""
+        return {
+            f"/{AUTHORIZATION_SERVICE}/Check": self.check,
+            f"/{AUTHORIZATION_SERVICE}/CheckBatch": self.check_batch,
+        }
+
+    def check(self, raw: bytes, call: Call) -> bytes:
+        """The answer to one question."""
+        return self._decider.check_bytes(
+            raw, correlation_id=call.correlation_id, at_least=call.at_least
+        )
+
+    def check_batch(self, raw: bytes, call: Call) -> bytes:
+        """Answers in the order of the items; a bad item gets an error of its own.
+
+        Raises:
+            RequestError: there are no items, too many, or the whole is malformed.
+        """
+        try:
+            # An embedded message and a bytes field have one form on the wire: the items stay bytes.
+            batch = wire_pb2.RawBatchRequest.FromString(raw)
+        except DecodeError:
+            raise malformed() from None
+        if not batch.items:
+            raise RequestError(violation("items", REQUIRED))
+        if len(batch.items) > self._max_batch_items:
+            raise RequestError(violation("items", TOO_MANY))
+        bad: dict[int, RequestError] = {}
+        items: list[tuple[bytes, str]] = []
+        for index, item in enumerate(batch.items):
+            try:
+                name = check_correlation_id(item.correlation_id, "correlation_id")
+            except RequestError as problem:
+                bad[index] = problem
+            else:
+                items.append((item.check, name))
+        answers = iter(self._decider.check_batch(items, at_least=call.at_least))
+        reply = wire_pb2.RawBatchResponse()
+        for index in range(len(batch.items)):
+            answer = bad.get(index) or next(answers)
+            if isinstance(answer, RequestError):
+                reply.results.add().error.CopyFrom(request_error_status(answer))
+            else:
+                reply.results.add().response = answer
+        return reply.SerializeToString()

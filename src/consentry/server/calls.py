@@ -1,0 +1,141 @@
+"""One guard around every method: decoding, deadline, errors, counting; nothing else reaches grpcio.
+
+A behaviour is `(request, call) -> answer`: it raises what it likes, and never sees grpcio. Methods
+take and give bytes here; grpcio itself would answer malformed bytes with INTERNAL, unseen by us.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from google.rpc import status_pb2
+
+from consentry.model.request import RequestError
+from consentry.server.errors import DeadlineError, grpc_status, status_of
+from consentry.server.faults import malformed, violation
+from consentry.server.text_checks import find_text_fault
+from consentry.telemetry.metrics import Metrics
+
+CORRELATION_ID: Final = "correlation-id"
+AT_LEAST: Final = "consentry-at-least"
+MAX_CORRELATION_ID: Final = 128
+_MAX_POSITION: Final = 2**63 - 1
+
+_CODE_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a caller said beside the request.
+
+    `correlation_id` is its name for the call, `at_least` the ledger position that the answer must
+    include.
+    """
+
+    correlation_id: str = ""
+    at_least: int = 0
+
+
+NO_CALL: Final = Call()
+
+RawBehaviour: TypeAlias = Callable[[bytes, Call], bytes]
+GrpcBehaviour: TypeAlias = Callable[[bytes, grpc.ServicerContext], bytes]
+
+_Question = TypeVar("_Question", bound=Message)
+
+
+class Guard(Protocol):
+    """Wraps a behaviour for one method."""
+
+    def __call__(self, method: str, behaviour: RawBehaviour) -> GrpcBehaviour:
+        """The behaviour as grpcio may call it: it answers or aborts, and raises nothing else."""
+        ...
+
+
+def typed(
+    question: type[_Question], behaviour: Callable[[_Question, Call], Message]
+) -> RawBehaviour:
+    """A behaviour on messages as one on bytes; malformed bytes are a request error."""
+
+    @functools.wraps(behaviour)
+    def on_bytes(raw: bytes, call: Call) -> bytes:
+        try:
+            message = question.FromString(raw)
+        except DecodeError:
+            raise malformed() from None
+        return behaviour(message, call).SerializeToString()
+
+    return on_bytes
+
+
+def read_call(metadata: object) -> Call:
+    """What the call's metadata say to us; everything else in them is ignored.
+
+    Raises:
+        RequestError: a value of ours is malformed.
+    """
+    correlation_id, at_least = "", 0
+    for key, value in metadata or ():  # type: ignore[attr-defined]
+        if key == CORRELATION_ID:
+            correlation_id = check_correlation_id(value, CORRELATION_ID)
+        elif key == AT_LEAST:
+            if not (value.isascii() and value.isdigit()) or len(value) > 19:
+                raise RequestError(violation(AT_LEAST, "bad_position"))
+            at_least = int(value)
+            if at_least > _MAX_POSITION:
+                raise RequestError(violation(AT_LEAST, "bad_position"))
+    return Call(correlation_id, at_least) if correlation_id or at_least else NO_CALL
+
+
+def check_correlation_id(value: str, field: str) -> str:
+    """`value` itself.
+
+    Raises:
+        RequestError: it is too long or holds something that must not stand in a log line.
+    """
+    if value and (code := find_text_fault(value, MAX_CORRELATION_ID)) is not None:
+        raise RequestError(violation(field, code))
+    return value
+
+
+def build_guard(metrics: Metrics) -> Guard:
+    """The guard that counts in `metrics`."""
+
+    def guard(method: str, behaviour: RawBehaviour) -> GrpcBehaviour:
+        _, service, name = method.split("/")
+        labels = ("unary", service, name)
+        started = metrics.grpc_started.cell(*labels)
+        handled_ok = metrics.grpc_handled.cell(*labels, "OK")
+        seconds = metrics.grpc_handling_seconds.histogram(*labels)
+
+        @functools.wraps(behaviour)
+        def guarded(raw: bytes, context: grpc.ServicerContext) -> bytes:
+            begin = time.perf_counter()
+            started.add()
+            status: status_pb2.Status
+            try:
+                # Without a deadline this is infinite or None. Nothing is evaluated for a caller
+                # who is no longer listening.
+                if context.time_remaining() == 0:
+                    raise DeadlineError  # noqa: TRY301  # one way out for all errors
+                answer = behaviour(raw, read_call(context.invocation_metadata()))
+            except BaseException as problem:  # noqa: BLE001  # else grpcio sends its text out
+                status = status_of(problem, method)
+            else:
+                handled_ok.add()
+                seconds.observe(time.perf_counter() - begin)
+                return answer
+            metrics.grpc_handled.cell(*labels, _CODE_NAMES[status.code]).add()
+            seconds.observe(time.perf_counter() - begin)
+            context.abort_with_status(grpc_status(status))
+            raise AssertionError  # pragma: no cover  # abort always raises
+
+        return guarded
+
+    return guard

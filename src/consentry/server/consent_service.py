@@ -1,0 +1,206 @@
+"""ConsentService: recording what people decided, and telling what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from consentry.consent.errors import LedgerUnavailableError
+from consentry.model.consent import ConsentEvent
+from consentry.model.ports import Clock
+from consentry.model.program import Program
+from consentry.model.request import FieldViolation
+from consentry.model.trees import is_within
+from consentry.pdp.errors import NotReadyError, NotYetThereError
+from consentry.server.calls import Call, RawBehaviour, typed
+from consentry.server.consent_codec import decode_event, encode_event
+from consentry.server.errors import UnknownNameError
+from consentry.server.faults import MAX_REPORTED, Faults, violation
+from consentry.server.health import CONSENT_SERVICE
+from consentry.server.page_tokens import PageTokens
+from consentry.server.ports import ActivePolicies, ConsentLedger, Policies
+from consentry.server.purpose_states import purpose_state
+from consentry.server.text_checks import REQUIRED, TOO_LARGE, TOO_MANY, UNKNOWN_VALUE
+from consentry.server.wire_values import timestamp_of
+from consentry.telemetry.metrics import Metrics
+from consentry.v1 import consent_pb2 as wire
+
+MAX_EVENTS: Final = 1_000
+MAX_PAGE: Final = 1_000
+DEFAULT_PAGE: Final = 100
+
+
+class ConsentMethods:
+    """Behaviours of the service; any thread may run them."""
+
+    def __init__(
+        self,
+        *,
+        ledger: ConsentLedger,
+        policies: Policies,
+        clock: Clock,
+        metrics: Metrics,
+        tokens: PageTokens,
+    ) -> None:
+        self._ledger: Final = ledger
+        self._policies: Final = policies
+        self._clock: Final = clock
+        self._metrics: Final = metrics
+        self._tokens: Final = tokens
+
+    def behaviours(self) -> dict[str, RawBehaviour]:
+        """By full method name."""
+        service = CONSENT_SERVICE
+        return {
+            f"/{service}/RecordConsent": typed(wire.RecordConsentRequest, self.record_consent),
+            f"/{service}/GetConsent": typed(wire.GetConsentRequest, self.get_consent),
+            f"/{service}/ListConsentEvents": typed(wire.ListConsentEventsRequest, self.list_events),
+        }
+
+    def record_consent(
+        self, request: wire.RecordConsentRequest, _call: Call
+    ) -> wire.RecordConsentResponse:
+        """Records all events or none; comes back when they are durable.
+
+        Raises:
+            RequestError: an event is malformed.
+            UnknownNameError: an event names what the policy set does not have.
+            LedgerError: the ledger refused them or could not be written.
+        """
+        faults = Faults()
+        if not request.events:
+            faults.add("events", REQUIRED)
+        elif len(request.events) > MAX_EVENTS:
+            faults.add("events", TOO_MANY)
+        faults.raise_if_any()
+        now_us = self._clock.now_us()
+        events = [
+            decode_event(event, f"events[{index}]", now_us, faults)
+            for index, event in enumerate(request.events)
+        ]
+        faults.raise_if_any()
+        unknown = _unknown_names(events, self._active().program)
+        if unknown:
+            raise UnknownNameError(*unknown[:MAX_REPORTED])
+        recorded = self._ledger.record(events)
+        for event, result in zip(events, recorded, strict=True):
+            if not result.is_replay:
+                self._metrics.consent_events.cell(event.kind.value).add()
+        return wire.RecordConsentResponse(
+            recorded=[
+                wire.RecordedEvent(
+                    event_id=result.event_id,
+                    position=result.position,
+                    received_at=timestamp_of(result.received_at_us),
+                    is_replay=result.is_replay,
+                )
+                for result in recorded
+            ],
+            ledger_position=max(result.position for result in recorded),
+        )
+
+    def get_consent(self, request: wire.GetConsentRequest, call: Call) -> wire.GetConsentResponse:
+        """The effective state of one person, by purpose.
+
+        Raises:
+            RequestError: there is no subject, or a purpose is unknown or malformed.
+            LedgerUnavailableError: the state cannot be read now.
+        """
+        faults = Faults()
+        faults.check_required(request.subject, "subject")
+        wanted = faults.names(tuple(request.purposes), "purposes", 1_000)
+        faults.raise_if_any()
+        active = self._active()
+        program = active.program
+        for index, name in enumerate(wanted):
+            if name not in program.purpose_names:
+                faults.add(f"purposes[{index}]", "purpose_unknown")
+        faults.raise_if_any()
+        position = self._position(call)
+        view = self._ledger.view(request.subject)
+        if not view.is_available:
+            raise LedgerUnavailableError("the state of consent cannot be read")
+        now_us = self._clock.now_us()
+        nodes = [program.purposes[program.purpose_names[name]] for name in wanted]
+        return wire.GetConsentResponse(
+            purposes=[
+                purpose_state(program, node, view, now_us) for node in nodes or program.purposes
+            ],
+            ledger_position=position,
+            policy_digest=active.digest,
+        )
+
+    def list_events(
+        self, request: wire.ListConsentEventsRequest, call: Call
+    ) -> wire.ListConsentEventsResponse:
+        """One page of a person's history, oldest first.
+
+        Raises:
+            RequestError: there is no subject, a bad size, or a token that is not ours.
+        """
+        faults = Faults()
+        faults.check_required(request.subject, "subject")
+        size = request.page_size or DEFAULT_PAGE
+        if not 0 < size <= MAX_PAGE:
+            faults.add("page_size", TOO_LARGE if size > 0 else UNKNOWN_VALUE)
+        after: int | None = 0
+        if request.page_token:
+            after = self._tokens.find_position(request.subject, request.page_token)
+        if after is None:
+            faults.add("page_token", "bad_token")
+            after = 0
+        faults.raise_if_any()
+        position = self._position(call)
+        events = self._ledger.list_events(request.subject, after, size + 1)
+        page = events[:size]
+        has_more = len(events) > size
+        return wire.ListConsentEventsResponse(
+            events=[encode_event(event) for event in page],
+            next_page_token=(
+                self._tokens.make(request.subject, page[-1].position) if has_more else ""
+            ),
+            ledger_position=position,
+        )
+
+    def _active(self) -> ActivePolicies:
+        active = self._policies.current
+        if active is None:
+            raise NotReadyError("no policy set is loaded")
+        return active
+
+    def _position(self, call: Call) -> int:
+        """The ledger's position, read before the events are: an answer never claims too much."""
+        position = self._ledger.position()
+        if position < call.at_least:
+            raise NotYetThereError(position)
+        return position
+
+
+def _unknown_names(events: list[ConsentEvent], program: Program) -> list[FieldViolation]:
+    uses = frozenset(use for node in program.purposes for use in node.uses)
+    tags = frozenset(program.tags) | {tag for node in program.purposes for tag in node.tags}
+    return [
+        violation(field, code)
+        for index, event in enumerate(events)
+        for field, code in _unknown_in(event, f"events[{index}]", program, uses, tags)
+    ]
+
+
+def _unknown_in(
+    event: ConsentEvent,
+    field: str,
+    program: Program,
+    uses: frozenset[str],
+    tags: frozenset[str],
+) -> Iterator[tuple[str, str]]:
+    def is_purpose(name: str) -> bool:
+        return name in program.purpose_names or any(is_within(use, name) for use in uses)
+
+    scope = event.scope
+    if scope.purpose and not is_purpose(scope.purpose):
+        yield f"{field}.scope.purpose", "purpose_unknown"
+    if scope.tag and scope.tag not in tags:
+        yield f"{field}.scope.tag", "tag_unknown"
+    for index, name in enumerate(event.listed):
+        if not is_purpose(name):
+            yield f"{field}.listed[{index}]", "purpose_unknown"

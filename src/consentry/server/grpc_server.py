@@ -1,0 +1,106 @@
+"""A grpcio server with our options, on our addresses."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import grpc
+
+from consentry.server.addresses import (
+    UNIX_PREFIX,
+    AddressInUseError,
+    SocketPath,
+    open_tcp_socket,
+    parse_host_port,
+)
+from consentry.server.door import Door, Entry
+from consentry.server.options import ServerOptions
+
+
+def channel_options(options: ServerOptions) -> tuple[tuple[str, int], ...]:
+    """Options of the transport, which ignores misspelt ones: tests assert their effect."""
+    return (
+        # Else a second server on the same port starts, and takes half of the calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", options.max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        # Bounds what one connection can make us do by opening and resetting streams.
+        ("grpc.max_concurrent_streams", options.max_concurrent_streams),
+        # A caller that pings more often than every 10 s with calls, 60 s without, is sent away.
+        ("grpc.http2.min_ping_interval_without_data_ms", 60_000),
+        ("grpc.http2.max_ping_strikes", 2),
+        ("grpc.keepalive_time_ms", 120_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    )
+
+
+class GrpcServer:
+    """One grpcio server: bound by `bind`, serving from `start` to `stop`.
+
+    Owned by one thread. `default_threads` run what chose no pool of its own: health.
+    """
+
+    def __init__(
+        self, entries: Mapping[str, Entry], options: ServerOptions, *, default_threads: int = 2
+    ) -> None:
+        self._options = options
+        self._sockets: list[SocketPath] = []
+        self._pool: Final = ThreadPoolExecutor(
+            max_workers=default_threads, thread_name_prefix="consentry-health"
+        )
+        self._server: Final = grpc.server(
+            self._pool,
+            handlers=[Door(entries)],
+            options=channel_options(options),
+            compression=grpc.Compression.NoCompression,
+        )
+
+    def bind(self, addresses: Sequence[str]) -> tuple[str, ...]:
+        """Take the addresses; gives them back with real ports.
+
+        Raises:
+            AddressInUseError: a living server has one of them.
+            AddressError: one of them cannot be used.
+        """
+        return tuple(self._bind(text) for text in addresses)
+
+    def _bind(self, text: str) -> str:
+        if text.startswith(UNIX_PREFIX):
+            path = SocketPath(text, mode=self._options.socket_mode)
+            path.claim()
+            self._sockets.append(path)
+            path.bind(self._server.add_insecure_port)
+            return f"{UNIX_PREFIX}{path.path}"
+        address = parse_host_port(text, insecure_off_loopback=self._options.insecure_off_loopback)
+        try:
+            port = self._server.add_insecure_port(str(address))
+        except RuntimeError:
+            # grpcio does not say why: asking the system for the same port does.
+            open_tcp_socket(address).close()
+            raise AddressInUseError(f"{address}: the port is in use") from None
+        return str(type(address)(address.host, port))
+
+    def start(self) -> None:
+        """Serve."""
+        self._server.start()
+
+    def begin_stop(self, grace_s: float) -> threading.Event:
+        """Take no new calls; the event is set when none is owed an answer any more.
+
+        After `grace_s` what is still under way is cancelled.
+        """
+        return self._server.stop(grace_s)
+
+    def close(self) -> None:
+        """Give up the addresses and the threads.
+
+        Only after the server has stopped: it submits to its pools until then.
+        """
+        self._pool.shutdown(wait=False)
+        for path in self._sockets:
+            path.remove()
+        self._sockets.clear()

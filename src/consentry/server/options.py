@@ -1,0 +1,61 @@
+"""How the doors stand: plain, frozen values that `app` fills from the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """Addresses, limits and times of one sidecar.
+
+    An address is `host:port` (port 0: any free one) or `unix:/path`. `health_listen` and
+    `http_listen` None mean no such door. Limits count calls in flight, one for each class of
+    methods. `drain_delay_s` is how long a draining sidecar serves on while its readiness says no;
+    `grace_s` is how long it then waits for calls that it owes an answer.
+    """
+
+    listen: tuple[str, ...] = ("127.0.0.1:7470",)
+    health_listen: str | None = "127.0.0.1:7471"
+    http_listen: str | None = "127.0.0.1:7472"
+    insecure_off_loopback: bool = False
+    socket_mode: int = 0o600
+    max_message_bytes: int = 1024 * 1024
+    max_batch_items: int = 1_000
+    max_concurrent_streams: int = 128
+    check_threads: int = 4
+    wait_threads: int = 6
+    stream_threads: int = 8
+    check_limit: int = 256
+    wait_limit: int = 64
+    stream_limit: int = 8
+    http_connection_limit: int = 64
+    http_header_bytes: int = 16 * 1024
+    http_idle_s: float = 10.0
+    drain_delay_s: float = 3.0
+    grace_s: float = 10.0
+    health_period_s: float = 1.0
+    readiness_follows_ledger: bool = True
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.listen:
+            raise ValueError("listen: at least one address is needed")
+        for name in (
+            "max_message_bytes", "max_batch_items", "max_concurrent_streams", "check_threads",
+            "wait_threads", "stream_threads", "check_limit", "wait_limit", "stream_limit",
+            "http_connection_limit", "http_header_bytes", "http_idle_s", "health_period_s",
+        ):  # fmt: skip
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}: must be above 0; there is no unlimited")
+        if self.drain_delay_s < 0 or self.grace_s < 0:
+            raise ValueError("drain_delay_s, grace_s: must not be negative")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundAddresses:
+    """Where a started sidecar listens, with the real ports, in the form that gRPC clients take."""
+
+    grpc: tuple[str, ...]
+    health: str | None
+    http: str | None

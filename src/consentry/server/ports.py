@@ -1,0 +1,95 @@
+"""What the doors need of the rooms behind them."""
+
+# ruff: noqa: D102  # each port's docstring speaks for its members
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from consentry.diagnostics.diagnostic import Diagnostic
+from consentry.diagnostics.span import Source
+from consentry.model.consent import ConsentEvent, ConsentView
+from consentry.model.program import Program
+from consentry.model.request import RequestError
+
+
+class Decider(Protocol):
+    """Answers checks, bytes to bytes; the decision point."""
+
+    def check_bytes(self, raw: bytes, *, correlation_id: str = "", at_least: int = 0) -> bytes: ...
+
+    def check_batch(
+        self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0
+    ) -> list[bytes | RequestError]: ...
+
+
+class RecordedEvent(Protocol):
+    """What became of one event."""
+
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def received_at_us(self) -> int: ...
+    @property
+    def is_replay(self) -> bool: ...
+
+
+class ConsentLedger(Protocol):
+    """Records events and tells what they come to."""
+
+    def record(self, events: Sequence[ConsentEvent]) -> Sequence[RecordedEvent]: ...
+
+    def view(self, data_subject_id: str) -> ConsentView: ...
+
+    def position(self) -> int: ...
+
+    def list_events(
+        self, data_subject_id: str, after_position: int, limit: int
+    ) -> Sequence[ConsentEvent]: ...
+
+
+class ActivePolicies(Protocol):
+    """The active policy set, as `pdp.snapshot` publishes it."""
+
+    @property
+    def program(self) -> Program: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def loaded_at_us(self) -> int: ...
+    @property
+    def sources(self) -> Sequence[Source]: ...
+
+
+class Loaded(Protocol):
+    """What a reload did; `digest` is that of the set active now."""
+
+    @property
+    def is_reloaded(self) -> bool: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def diagnostics(self) -> Sequence[Diagnostic]: ...
+
+
+class Validated(Protocol):
+    """What compiling gave; `program` is None where there was an error."""
+
+    @property
+    def program(self) -> Program | None: ...
+    @property
+    def diagnostics(self) -> Sequence[Diagnostic]: ...
+
+
+class Policies(Protocol):
+    """Where the active policy set stands, and how it changes."""
+
+    @property
+    def current(self) -> ActivePolicies | None: ...
+
+    def reload(self) -> Loaded: ...
+
+    def validate(self, sources: Sequence[Source]) -> Validated: ...

@@ -1,0 +1,228 @@
+"""The doors of one sidecar, put together: opened by `start`, closed by `drain` or `stop`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Final, Protocol
+
+from consentry.model.ports import Clock
+from consentry.server.addresses import open_tcp_socket, parse_host_port
+from consentry.server.authorization_service import AuthorizationMethods
+from consentry.server.calls import RawBehaviour, build_guard
+from consentry.server.consent_service import ConsentMethods
+from consentry.server.door import Entry, bounded
+from consentry.server.grpc_server import GrpcServer
+from consentry.server.health import Health, reflection_entries
+from consentry.server.http import HttpDoor, build_app
+from consentry.server.options import BoundAddresses, ServerOptions
+from consentry.server.page_tokens import PageTokens
+from consentry.server.policy_service import PolicyMethods
+from consentry.server.pools import CallPool
+from consentry.server.ports import ConsentLedger, Decider, Policies
+from consentry.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+NO_POLICIES: Final = "no_policies"
+DRAINING: Final = "draining"
+LEDGER_UNAVAILABLE: Final = "ledger_unavailable"
+
+# A call may take this much longer than its grace to notice that it was cancelled.
+_CANCEL_MARGIN_S: Final = 5.0
+
+
+class LedgerProbe(Protocol):
+    """Looks whether the ledger can be used now; asked often, from any thread."""
+
+    def __call__(self) -> bool:
+        """Whether it can; raising means that it cannot."""
+        ...
+
+
+class _Pools:
+    """The threads of a sidecar, one pool for each class of methods."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.check: Final = CallPool(
+            "check", threads=options.check_threads, limit=options.check_limit
+        )
+        self.wait: Final = CallPool("wait", threads=options.wait_threads, limit=options.wait_limit)
+        self.stream: Final = CallPool(
+            "stream", threads=options.stream_threads, limit=options.stream_limit
+        )
+        # These two bound nothing: one only says no, the other serves people with a debugger.
+        self.refuse: Final = CallPool("refuse", threads=1, limit=1_000_000)
+        self.reflect: Final = CallPool("reflect", threads=2, limit=1_000_000)
+
+    def watch(self, metrics: Metrics) -> None:
+        for pool in (self.check, self.wait, self.stream):
+            metrics.watch_queue(pool.name, pool.queue_depth)
+            metrics.watch_in_flight(pool.name, pool.count_in_flight)
+
+    def shutdown(self) -> None:
+        for pool in (self.check, self.wait, self.stream, self.refuse, self.reflect):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Sidecar:
+    """All doors over one decision point, one ledger and one policy store.
+
+    Used by one thread, but for `find_unreadiness` and `refresh_health`, which any thread may call.
+    """
+
+    def __init__(
+        self,
+        *,
+        decider: Decider,
+        ledger: ConsentLedger,
+        policies: Policies,
+        metrics: Metrics,
+        clock: Clock,
+        options: ServerOptions,
+        is_ledger_usable: LedgerProbe | None = None,
+    ) -> None:
+        self._options: Final = options
+        self._policies: Final = policies
+        self._ledger: Final = ledger
+        self._probe: Final = is_ledger_usable or self._can_read_position
+        self._is_draining = threading.Event()
+        self._is_stopped = threading.Event()
+        self.pools: Final = _Pools(options)
+        self.pools.watch(metrics)
+        self.health: Final = Health()
+        check, wait = self.pools.check, self.pools.wait
+        authorization = AuthorizationMethods(decider, max_batch_items=options.max_batch_items)
+        consent = ConsentMethods(
+            ledger=ledger, policies=policies, clock=clock, metrics=metrics, tokens=PageTokens()
+        )
+        policy = PolicyMethods(policies, after_reload=self.refresh_health)
+        self._main: Final = GrpcServer(
+            self._guarded(metrics, authorization.behaviours(), check)
+            | self._guarded(metrics, consent.behaviours(), wait)
+            | self._guarded(metrics, policy.behaviours(), wait)
+            | self.health.entries()
+            | reflection_entries(self.pools.reflect),
+            options,
+        )
+        self._health_server: Final = (
+            None if options.health_listen is None else GrpcServer(self.health.entries(), options)
+        )
+        self._metrics: Final = metrics
+        self._http: HttpDoor | None = None
+        self._ticker: Final = threading.Thread(
+            target=self._tick, name="consentry-health", daemon=True
+        )
+
+    def _guarded(
+        self, metrics: Metrics, behaviours: dict[str, RawBehaviour], pool: CallPool
+    ) -> dict[str, Entry]:
+        guard = build_guard(metrics)
+        return {
+            method: bounded(guard(method, behaviour), pool, self.pools.refuse, metrics)
+            for method, behaviour in behaviours.items()
+        }
+
+    def start(self) -> BoundAddresses:
+        """Takes all addresses, then serves; gives back where.
+
+        Raises:
+            AddressInUseError: a living server has one of the addresses.
+            AddressError: one of them cannot be used.
+        """
+        options = self._options
+        http = None
+        try:
+            grpc = self._main.bind(options.listen)
+            health = None
+            if self._health_server is not None and options.health_listen is not None:
+                health = self._health_server.bind((options.health_listen,))[0]
+            if options.http_listen is not None:
+                http = self._open_http(options.http_listen)
+            self.refresh_health()
+            if self._health_server is not None:
+                self._health_server.start()
+            self._main.start()
+            if self._http is not None:
+                self._http.start()
+        except BaseException:
+            self.stop(grace_s=0.0)
+            raise
+        self._ticker.start()
+        return BoundAddresses(grpc=grpc, health=health, http=http)
+
+    def _open_http(self, text: str) -> str:
+        address = parse_host_port(text, insecure_off_loopback=self._options.insecure_off_loopback)
+        listener = open_tcp_socket(address)
+        app = build_app(
+            expose=self._metrics.expose,
+            find_unreadiness=self.find_unreadiness,
+            version={"version": self._options.version},
+        )
+        self._http = HttpDoor(app, listener, self._options)
+        return str(type(address)(address.host, listener.getsockname()[1]))
+
+    def find_unreadiness(self) -> str | None:
+        """Why traffic should not come here now, as a reason code; None when it should."""
+        if self._is_draining.is_set():
+            return DRAINING
+        if self._policies.current is None:
+            return NO_POLICIES
+        if self._options.readiness_follows_ledger and not self._is_ledger_usable():
+            return LEDGER_UNAVAILABLE
+        return None
+
+    def refresh_health(self) -> None:
+        """Tell callers and watchers of the health service how things stand now."""
+        if self._is_draining.is_set():
+            return
+        self.health.update(
+            has_policies=self._policies.current is not None,
+            has_ledger=self._is_ledger_usable(),
+            is_ready=self.find_unreadiness() is None,
+        )
+
+    def drain(self) -> None:
+        """Leave without failing a call; back when everything is closed.
+
+        Readiness says no at once, and serving goes on for `drain_delay_s`, so that callers and load
+        balancers can go elsewhere. Then no new calls are taken, and those under way have `grace_s`.
+        """
+        if not self._is_draining.is_set():
+            self._is_draining.set()
+            self.health.drain()
+            log.info("draining", extra={"delay_s": self._options.drain_delay_s})
+        # A `stop` from another thread ends the wait.
+        self._is_stopped.wait(self._options.drain_delay_s)
+        self.stop(grace_s=self._options.grace_s)
+
+    def stop(self, *, grace_s: float = 0.0) -> None:
+        """Close the doors now; calls under way have `grace_s`. May be called again."""
+        if self._is_stopped.is_set():
+            return
+        self._is_draining.set()
+        self._is_stopped.set()
+        self.health.drain()
+        self._main.begin_stop(grace_s).wait(grace_s + _CANCEL_MARGIN_S)
+        if self._health_server is not None:
+            self._health_server.begin_stop(0.0).wait(_CANCEL_MARGIN_S)
+            self._health_server.close()
+        if self._http is not None:
+            self._http.stop()
+        self._main.close()
+        self.pools.shutdown()
+        log.info("stopped")
+
+    def _tick(self) -> None:
+        while not self._is_stopped.wait(self._options.health_period_s):
+            self.refresh_health()
+
+    def _is_ledger_usable(self) -> bool:
+        try:
+            return self._probe()
+        except Exception:  # noqa: BLE001  # whatever it is, the ledger cannot be used
+            return False
+
+    def _can_read_position(self) -> bool:
+        self._ledger.position()
+        return True
