@@ -48,10 +48,12 @@ class FolderLook:
     problems: tuple[Diagnostic, ...]
 
 
-def problem(code: str, title: str, name: str | None = None, **more: str) -> Diagnostic:
+def problem(
+    code: str, title: str, name: str | None = None, *, label: str = "", advice: str = ""
+) -> Diagnostic:
     """A diagnostic about a file as a whole, or about the whole set."""
     span = Span(name, 0, 0, 1, 1) if name is not None else None
-    return Diagnostic(code=code, title=title, span=span, **more)
+    return Diagnostic(code=code, title=title, span=span, label=label, help=advice)
 
 
 def look_at_folder(path: Path) -> FolderLook:

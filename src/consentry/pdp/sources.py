@@ -80,14 +80,14 @@ def _read_file(file: FoundFile) -> tuple[bytes, Source] | Diagnostic:
         return problem("F503", f"`{name}` cannot be read: {why}", name)
     if len(raw) > MAX_FILE_BYTES:
         return problem(
-            "F508", f"`{name}` is larger than 1 MiB", name, help="split it into several files"
+            "F508", f"`{name}` is larger than 1 MiB", name, advice="split it into several files"
         )
     if raw.startswith(_BOM):
         return problem(
             "F507",
             f"`{name}` begins with a byte order mark",
             name,
-            help="save the file as UTF-8 without a byte order mark",
+            advice="save the file as UTF-8 without a byte order mark",
         )
     try:
         return raw, Source(name, raw.decode("utf-8"))
@@ -97,5 +97,5 @@ def _read_file(file: FoundFile) -> tuple[bytes, Source] | Diagnostic:
             f"`{name}` is not UTF-8 text",
             name,
             label=f"byte {error.start} is 0x{raw[error.start]:02x}",
-            help="save the file as UTF-8",
+            advice="save the file as UTF-8",
         )
