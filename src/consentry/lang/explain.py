@@ -1,0 +1,177 @@
+"""A syntax error in the author's words: what stands where something else was expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from consentry.diagnostics.diagnostic import Diagnostic
+from consentry.diagnostics.span import Span
+from consentry.diagnostics.suggest import closest
+from consentry.lang.tokens import Piece
+from consentry.lang.words import (
+    COMPARISONS,
+    END,
+    NAMES,
+    PURPOSE_PARTS,
+    REGIME_PARTS,
+    RULE_CLAUSES,
+    STARTERS,
+    TEST_PARTS,
+    expectation,
+    words_of,
+)
+
+_BLOCK_WORDS: Final = (RULE_CLAUSES, PURPOSE_PARTS, REGIME_PARTS, TEST_PARTS)
+_NAME_PLACES: Final = frozenset({"DATA", "ATTRIBUTES"})
+_SHOWN_LENGTH: Final = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Where the parser stood: the declaration's first piece, the piece before the wrong one, the
+    innermost open brace, and the terminals that could have followed.
+    """
+
+    first: Piece | None
+    before: Piece | None
+    open_brace: Piece | None
+    accepted: frozenset[str]
+
+
+def shown(piece: Piece) -> str:
+    """The piece as the author wrote it, cut when it is long."""
+    text = str(piece)
+    return f"`{text}`" if len(text) <= _SHOWN_LENGTH else f"`{text[:_SHOWN_LENGTH]}...`"
+
+
+def is_keyword(piece: Piece) -> bool:
+    """Whether the piece is a reserved word."""
+    return piece.type not in {"NAME", "PATH"} and str(piece).isalpha()
+
+
+def _error(code: str, title: str, span: Span, label: str = "", try_this: str = "") -> Diagnostic:
+    return Diagnostic(code=code, title=title, span=span, label=label, help=try_this)
+
+
+def _did_you_mean(word: str | None) -> str:
+    return f"did you mean `{word}`?" if word else ""
+
+
+def explain(piece: Piece, situation: Situation) -> Diagnostic:
+    """The one diagnostic for a piece that cannot stand where it stands."""
+    if situation.first is None:
+        return _explain_start(piece)
+    accepted = situation.accepted
+    if piece.type == "ASSIGN" and "EQ" in accepted:
+        title = "`=` gives a value and compares nothing"
+        return _error("P120", title, piece.span, try_this="did you mean `==`?")
+    if piece.type == "NAME" and any(parts <= accepted for parts in _BLOCK_WORDS):
+        return _explain_clause(piece, accepted)
+    if "NAME" in accepted and is_keyword(piece) and _wants_name(situation):
+        return _error(
+            "P111",
+            f"`{piece}` is a reserved word",
+            piece.span,
+            "a name is expected here",
+            f"choose another name, such as `my_{piece}`",
+        )
+    near = None
+    if piece.type == "NAME":
+        near = closest(str(piece), (words_of(one).strip("`") for one in accepted - NAMES))
+    return _error(
+        "P120", f"unexpected {shown(piece)}", piece.span, expectation(accepted), _did_you_mean(near)
+    )
+
+
+def _wants_name(situation: Situation) -> bool:
+    before = situation.before
+    if before is None or situation.first is None:
+        return False
+    return before.type in STARTERS | {"_COMMA"} or situation.first.type in _NAME_PLACES
+
+
+def _explain_start(piece: Piece) -> Diagnostic:
+    """What stands where a declaration should start."""
+    if piece.type == "RBRACE":
+        return _error("P120", "`}` closes nothing", piece.span, "no block is open here")
+    if piece.type == "NAME":
+        near = closest(str(piece), (words_of(one).strip("`") for one in STARTERS))
+        return _error(
+            "P121",
+            f"unknown declaration {shown(piece)}",
+            piece.span,
+            "no declaration starts with this word",
+            _did_you_mean(near),
+        )
+    if is_keyword(piece):
+        return _error(
+            "P120",
+            f"`{piece}` stands outside of a block",
+            piece.span,
+            "expected a declaration",
+            "a clause stands between the `{` and `}` of its declaration",
+        )
+    return _error("P120", f"unexpected {shown(piece)}", piece.span, "expected a declaration")
+
+
+def _explain_clause(piece: Piece, accepted: frozenset[str]) -> Diagnostic:
+    """A plain word where a block wants a clause, or an expression an operator."""
+    by_word = {words_of(one).strip("`"): one for one in accepted - {"NAME", "PATH"}}
+    near = closest(str(piece), (word for word in by_word if word.isalpha()))
+    if near is not None and by_word[near] in COMPARISONS | {"_AND", "_OR"}:
+        return _error(
+            "P120", f"unexpected {shown(piece)}", piece.span, "expected an operator",
+            _did_you_mean(near),
+        )  # fmt: skip
+    try_this = _did_you_mean(near)
+    if near is None and "_COMMA" in accepted:
+        try_this = "a comma separates the items of a list"
+    return _error(
+        "P122",
+        f"unknown clause {shown(piece)}",
+        piece.span,
+        "no clause starts with this word",
+        try_this,
+    )
+
+
+def explain_unclosed(piece: Piece, situation: Situation) -> Diagnostic:
+    """A declaration that starts while the block before it is still open."""
+    first, brace = situation.first, situation.open_brace
+    assert first is not None
+    diagnostic = _error(
+        "P123",
+        f"`{piece}` stands inside the block of `{first}`",
+        piece.span,
+        "expected `}` before this",
+    )
+    if brace is None:
+        return diagnostic
+    return Diagnostic(
+        code=diagnostic.code,
+        title=diagnostic.title,
+        span=diagnostic.span,
+        label=diagnostic.label,
+        related=((brace.span, "this block is not closed"),),
+    )
+
+
+def explain_end(situation: Situation) -> Diagnostic:
+    """A file that ends in the middle of a declaration."""
+    first, before, brace = situation.first, situation.before, situation.open_brace
+    assert first is not None
+    assert before is not None
+    if brace is not None:
+        return _error(
+            "P123",
+            f"the file ends inside the block of `{first}`",
+            brace.span,
+            "this block is not closed",
+        )
+    return _error(
+        "P120",
+        f"the file ends in the middle of `{first}`",
+        before.span,
+        expectation(situation.accepted - {END}).replace("expected", "after this expected"),
+    )

@@ -1,0 +1,50 @@
+"""What one parse found wrong: kept up to a limit, counted beyond it."""
+
+from __future__ import annotations
+
+from consentry.diagnostics.diagnostic import Diagnostic
+from consentry.diagnostics.span import Span
+
+
+class Problems:
+    """The diagnostics of one file, in the order found. Owned by one parse; not shared."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: list[Diagnostic] = []
+        self._first_dropped: Span | None = None
+        self.count = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further problems are only counted, so that explaining them is wasted work."""
+        return len(self._kept) >= self._limit
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Keeps the diagnostic, or counts it when there are too many."""
+        self.count += 1
+        if not self.is_full:
+            self._kept.append(diagnostic)
+        elif self._first_dropped is None:
+            self._first_dropped = diagnostic.span
+
+    def error(
+        self, code: str, title: str, span: Span | None, *, label: str = "", try_this: str = ""
+    ) -> None:
+        """Adds an error; `try_this` becomes its help."""
+        self.add(Diagnostic(code=code, title=title, span=span, label=label, help=try_this))
+
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """By place in the file; where some were only counted, a last one tells how many."""
+        ordered = sorted(self._kept, key=lambda one: one.span.start if one.span else -1)
+        dropped = self.count - len(self._kept)
+        if dropped:
+            ordered.append(
+                Diagnostic(
+                    code="P114",
+                    title=f"{dropped} more problems in this file are not shown",
+                    span=self._first_dropped,
+                    label="the first of them is here",
+                )
+            )
+        return tuple(ordered)
