@@ -1,0 +1,232 @@
+"""`consentry serve`: runs the sidecar until it is told to leave.
+
+SIGTERM and SIGINT drain and leave with 0; a second one leaves at once. SIGHUP reads the policies
+again. Standard output carries one line of JSON for each event of the sidecar's life.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
+from consentry.app.mounts import find_ephemeral_mount
+from consentry.app.output import err
+from consentry.diagnostics.diagnostic import Diagnostic
+from consentry.diagnostics.span import Source
+
+if TYPE_CHECKING:  # loaded late: `consentry serve --help` needs neither gRPC nor pydantic
+    from consentry.app.settings import Settings
+    from consentry.app.wiring import Application
+
+log = logging.getLogger(__name__)
+
+_EXAMPLES: Final = """\
+examples:
+  consentry serve --policies policies --state var/consentry
+  consentry serve --listen unix:/run/consentry/consentry.sock --listen 127.0.0.1:7470
+  CONSENTRY_CACHE__MAX_AGE_S=5 consentry serve --config consentry.toml
+
+A flag beats the environment (CONSENTRY_<SECTION>__<KEY>), which beats the file.
+The state folder holds ledger/ (keep it), audit/ (the decision log) and policies/ (every set that
+was ever active).
+
+"""
+_NO_DOOR: Final = "none"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of this verb."""
+    parser = argparse.ArgumentParser(
+        prog="consentry serve",
+        description="Run the sidecar in the foreground.",
+        epilog=_EXAMPLES + EXIT_CODES_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--config", type=Path, metavar="FILE", help="settings in TOML (or CONSENTRY_CONFIG)")
+    add("--policies", metavar="DIR", help="folder of policies (default: policies)")
+    add("--state", metavar="DIR", help="folder that outlives the process (default: var/consentry)")
+    add(
+        "--listen",
+        action="append",
+        metavar="ADDRESS",
+        help="gRPC on host:port or unix:/path; may repeat (default: 127.0.0.1:7470)",
+    )
+    add("--health", metavar="ADDRESS", help="gRPC health (default: 127.0.0.1:7471; none: no door)")
+    add("--http", metavar="ADDRESS", help="/metrics, /readyz (default: 127.0.0.1:7472; none)")
+    add("--insecure-off-loopback", action="store_true", help="allow others to reach it without TLS")
+    add("--drain-delay-s", type=float, metavar="S", help="serve on after SIGTERM (default: 3)")
+    add("--grace-s", type=float, metavar="S", help="then wait for calls in flight (default: 10)")
+    add("--no-watch", action="store_true", help="reload on SIGHUP and on request only")
+    add(
+        "--allow-ephemeral-ledger",
+        action="store_true",
+        help="start even if the state folder dies with the container",
+    )
+    add("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING or ERROR (default: INFO)")
+    return parser
+
+
+def flags_of(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """What was said by flags, nested like the settings; the unsaid is left to file and defaults."""
+    said: dict[str, dict[str, Any]] = {}
+
+    def say(section: str, key: str, value: object) -> None:
+        if value is not None:
+            said.setdefault(section, {})[key] = value
+
+    say("policies", "path", options.policies)
+    say("policies", "is_watched", False if options.no_watch else None)
+    say("state", "path", options.state)
+    say("state", "allow_ephemeral_ledger", options.allow_ephemeral_ledger or None)
+    say("server", "listen", tuple(options.listen) if options.listen else None)
+    for door in ("health", "http"):
+        address = getattr(options, door)
+        if address == _NO_DOOR:
+            said.setdefault("server", {})[door] = None
+        else:
+            say("server", door, address)
+    say("server", "insecure_off_loopback", options.insecure_off_loopback or None)
+    say("server", "drain_delay_s", options.drain_delay_s)
+    say("server", "grace_s", options.grace_s)
+    say("log", "level", options.log_level.upper() if options.log_level else None)
+    return said
+
+
+def run(options: argparse.Namespace) -> int:
+    """Reads the settings, builds, serves, leaves."""
+    # pydantic and gRPC are loaded here and not above: `--help` and the parser need neither.
+    from consentry.app.settings import SettingsError, load_settings  # noqa: PLC0415
+
+    try:
+        settings = load_settings(flags_of(options), options.config)
+    except SettingsError as problem:
+        for line in problem.problems:
+            err().line(f"consentry serve: {line}")
+        return ExitCode.USAGE
+    mount = find_ephemeral_mount(settings.state.path)
+    if mount is not None and not settings.state.allow_ephemeral_ledger:
+        err().line(
+            f"consentry serve: the state folder {settings.state.path} is on {mount.kind}, which "
+            "goes away with this container, and every consent with it; mount a volume there, or "
+            "say --allow-ephemeral-ledger"
+        )
+        return ExitCode.USAGE
+    return _serve(settings)
+
+
+def _serve(settings: Settings) -> int:
+    from consentry.app.wiring import Application  # noqa: PLC0415 - see `run`
+    from consentry.consent.errors import LedgerError  # noqa: PLC0415 - see `run`
+    from consentry.server.addresses import AddressError, AddressInUseError  # noqa: PLC0415
+    from consentry.telemetry.logs import configure_logging  # noqa: PLC0415 - see `run`
+
+    configure_logging(settings.log.level, sys.stdout)
+    with _signals() as arrived:
+        try:
+            application = Application(settings)
+        except LedgerError as problem:
+            err().line(f"consentry serve: the ledger cannot be opened: {problem}")
+            return ExitCode.LEDGER
+        except (OSError, ValueError) as problem:
+            err().line(f"consentry serve: {problem}")
+            return ExitCode.USAGE
+        try:
+            return _live(application, arrived)
+        except AddressInUseError as problem:
+            err().line(f"consentry serve: {problem}")
+            return ExitCode.ADDRESS_IN_USE
+        except AddressError as problem:
+            err().line(f"consentry serve: {problem}")
+            return ExitCode.USAGE
+        finally:
+            application.close()
+
+
+def _live(application: Application, arrived: queue.SimpleQueue[int]) -> int:
+    """From the first load to the end."""
+    settings = application.settings
+    log.info("settings", extra={"settings": settings.model_dump_json()})
+    loaded = application.load_first()
+    if loaded.is_refused:
+        # It serves and says that it is not ready: mended policies then need no restart.
+        _tell_refusal(loaded.diagnostics, loaded.sources)
+    bound = application.start()
+    log.info(
+        "ready" if not loaded.is_refused else "serving_without_policies",
+        extra={
+            "grpc": " ".join(bound.grpc),
+            "health": bound.health or "",
+            "http": bound.http or "",
+            "digest": loaded.digest,
+            "ledger_position": application.ledger.position(),
+        },
+    )
+    while True:
+        number = arrived.get()
+        if number == getattr(signal, "SIGHUP", None):
+            again = application.reload()
+            if again.is_refused:
+                _tell_refusal(again.diagnostics, again.sources)
+            continue
+        log.info("leaving", extra={"signal": signal.Signals(number).name})
+        _drain_until_second_signal(application, arrived)
+        return ExitCode.OK
+
+
+def _drain_until_second_signal(application: Application, arrived: queue.SimpleQueue[int]) -> None:
+    """Drains; a further SIGTERM or SIGINT cuts that short."""
+    done = threading.Event()
+
+    def hurry() -> None:
+        while not done.is_set():
+            try:
+                number = arrived.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if number in (signal.SIGTERM, signal.SIGINT):
+                application.sidecar.stop()
+                return
+
+    listener = threading.Thread(target=hurry, name="consentry-hurry", daemon=True)
+    listener.start()
+    application.drain()
+    done.set()
+    listener.join()
+
+
+def _tell_refusal(diagnostics: Sequence[Diagnostic], sources: Sequence[Source]) -> None:
+    from consentry.diagnostics.render import render_text  # noqa: PLC0415 - seldom needed
+
+    err().line(render_text(diagnostics, {source.name: source for source in sources}).rstrip("\n"))
+
+
+@contextmanager
+def _signals() -> Iterator[queue.SimpleQueue[int]]:
+    """Signals as they arrive, from before anything is built; former handlers come back at the end.
+
+    SimpleQueue.put is re-entrant, so a handler may call it whatever it interrupts.
+    """
+    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def take(number: int, _frame: FrameType | None) -> None:
+        arrived.put(number)
+
+    names = ("SIGTERM", "SIGINT", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    former = {number: signal.signal(number, take) for number in numbers}
+    try:
+        yield arrived
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -1,0 +1,171 @@
+"""Constructs a sidecar from its settings: the only place where the rooms meet.
+
+Order of construction is order of need; `stop` takes it down in the opposite order, so that the
+doors close before what stands behind them, and the decision log is written out last.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from consentry.app.settings import Settings
+from consentry.app.system import ProcessIds, SystemClock
+from consentry.consent.sqlite import SqliteLedger
+from consentry.pdp.archive import PolicyArchive
+from consentry.pdp.cache import AnswerCache
+from consentry.pdp.decision_point import CacheMode, DecisionPoint
+from consentry.pdp.folder import look_at_folder
+from consentry.pdp.policy_store import LoadResult, PolicyStore
+from consentry.pdp.sources import read_packs, read_policy_folder
+from consentry.pdp.watcher import PolicyWatcher
+from consentry.server.codec import ProtoCodec
+from consentry.server.options import BoundAddresses, ServerOptions
+from consentry.server.sidecar import Sidecar
+from consentry.telemetry.audit import AuditLog
+from consentry.telemetry.audit_file import FileSink, load_hash_key
+from consentry.telemetry.metrics import Metrics
+
+LEDGER_FOLDER: Final = "ledger"
+LEDGER_FILE: Final = "consent.sqlite"
+AUDIT_FOLDER: Final = "audit"
+ARCHIVE_FOLDER: Final = "policies"
+
+
+class Application:
+    """One sidecar, whole. Used by the main thread, but for `reload`, which any thread may call."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Opens the state and loads nothing yet.
+
+        Raises:
+            OSError: the state folder cannot be made or read.
+            LedgerError: the ledger cannot be opened.
+        """
+        self.settings: Final = settings
+        self._stack: Final = ExitStack()
+        with ExitStack() as opening:
+            self._build(opening)
+            self._stack.push(opening.pop_all())
+
+    def _build(self, opening: ExitStack) -> None:
+        settings = self.settings
+        clock, ids = SystemClock(), ProcessIds()
+        told_version = version("consentry")
+        state = settings.state.path
+        make_state_folders(state)
+        self.metrics: Final = Metrics(version=told_version)
+        self.audit: Final = self._open_audit(opening)
+        self.ledger: Final = SqliteLedger(state / LEDGER_FOLDER / LEDGER_FILE, clock=clock, ids=ids)
+        opening.callback(self.ledger.close)
+        folder = settings.policies.path
+        self.store: Final = PolicyStore(
+            read_sources=lambda: read_policy_folder(folder),
+            packs=read_packs(),
+            clock=clock,
+            metrics=self.metrics,
+            archive=PolicyArchive(state / ARCHIVE_FOLDER),
+            max_age_s=settings.policies.max_age_s,
+        )
+        cache = settings.cache
+        self.point: Final = DecisionPoint(
+            policies=self.store,
+            ledger=self.ledger,
+            codec=ProtoCodec(),
+            clock=clock,
+            ids=ids,
+            metrics=self.metrics,
+            audit=self.audit,
+            cache=AnswerCache(max_entries=cache.max_entries, max_bytes=cache.max_bytes),
+            cache_mode=CacheMode(cache.mode),
+            max_age_s=cache.max_age_s,
+        )
+        self.sidecar: Final = Sidecar(
+            decider=self.point,
+            ledger=self.ledger,
+            policies=self.store,
+            metrics=self.metrics,
+            clock=clock,
+            options=server_options(settings, told_version),
+        )
+        self.watcher: Final = PolicyWatcher(
+            look=lambda: look_at_folder(folder),
+            store=self.store,
+            interval_s=settings.policies.watch_interval_s,
+        )
+
+    def _open_audit(self, opening: ExitStack) -> AuditLog | None:
+        settings = self.settings.audit
+        if not settings.is_enabled:
+            return None
+        folder = self.settings.state.path / AUDIT_FOLDER
+        sink = FileSink(
+            folder / "decisions.jsonl",
+            max_bytes=settings.max_file_bytes,
+            keep_count=settings.keep_count,
+        )
+        audit = AuditLog(
+            sink, hash_key=load_hash_key(folder / "hash.key"), capacity=settings.capacity
+        )
+        opening.callback(audit.close)
+        return audit
+
+    def load_first(self) -> LoadResult:
+        """Loads the policies; a refused set leaves the sidecar without one, and not ready."""
+        return self.store.load_first()
+
+    def start(self) -> BoundAddresses:
+        """Opens the doors, then follows the policy folder.
+
+        Raises:
+            AddressInUseError: a living server has one of the addresses.
+            AddressError: one of them cannot be used.
+        """
+        if self.audit is not None:
+            self.audit.start()
+        bound = self.sidecar.start()
+        if self.settings.policies.is_watched:
+            self.watcher.start()
+            self._stack.callback(self.watcher.close)
+        return bound
+
+    def reload(self) -> LoadResult:
+        """Reads the policies again now."""
+        return self.store.reload()
+
+    def drain(self) -> None:
+        """Leaves without failing a call; back when the doors are closed."""
+        self.sidecar.drain()
+
+    def close(self) -> None:
+        """Closes what is left: doors at once, then watcher, ledger and decision log."""
+        self.sidecar.stop()
+        self._stack.close()
+
+
+def make_state_folders(state: Path) -> None:
+    """Makes the state folder and its parts, for this user only."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in (LEDGER_FOLDER, AUDIT_FOLDER, ARCHIVE_FOLDER):
+        (state / name).mkdir(exist_ok=True, mode=0o700)
+
+
+def server_options(settings: Settings, told_version: str) -> ServerOptions:
+    """The doors' plain values."""
+    server = settings.server
+    return ServerOptions(
+        listen=server.listen,
+        health_listen=server.health,
+        http_listen=server.http,
+        insecure_off_loopback=server.insecure_off_loopback,
+        socket_mode=server.socket_mode,
+        max_batch_items=server.max_batch_items,
+        check_threads=server.check_threads,
+        check_limit=server.check_limit,
+        wait_limit=server.wait_limit,
+        drain_delay_s=server.drain_delay_s,
+        grace_s=server.grace_s,
+        version=told_version,
+    )

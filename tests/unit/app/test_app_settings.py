@@ -1,0 +1,109 @@
+"""Settings: order of sources, and that nothing unknown is silent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from consentry.app.settings import SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("CONSENTRY_"):
+            monkeypatch.delenv(name)
+
+
+def config(folder: Path, text: str) -> Path:
+    path = folder / "consentry.toml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_listen_on_loopback_only() -> None:
+    settings = load_settings({})
+
+    assert all(address.startswith("127.0.0.1:") for address in settings.server.listen)
+    assert not settings.server.insecure_off_loopback
+    assert not settings.state.allow_ephemeral_ledger
+
+
+def test_later_sources_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = config(tmp_path, "[server]\ngrace_s = 1\ncheck_threads = 2\ndrain_delay_s = 9\n")
+    monkeypatch.setenv("CONSENTRY_SERVER__GRACE_S", "5")
+    monkeypatch.setenv("CONSENTRY_SERVER__DRAIN_DELAY_S", "6")
+
+    server = load_settings({"server": {"drain_delay_s": 0.5}}, path).server
+
+    assert (server.check_threads, server.grace_s, server.drain_delay_s) == (2, 5.0, 0.5)
+
+
+def test_config_file_may_be_named_by_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONSENTRY_CONFIG", str(config(tmp_path, "[log]\nlevel = 'DEBUG'\n")))
+
+    assert load_settings({}).log.level == "DEBUG"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[server]\ngrace = 1\n", "server.grace"),
+        ("[sever]\ngrace_s = 1\n", "sever"),
+        ("[server]\ngrace_s = -1\n", "server.grace_s"),
+        ("[server", "consentry.toml"),
+    ],
+)
+def test_wrong_file_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({}, config(tmp_path, text))
+
+    assert named in str(caught.value)
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no such file"):
+        load_settings({}, tmp_path / "absent.toml")
+
+
+def test_misspelled_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSENTRY_SERVER__GRACE", "5")
+
+    with pytest.raises(SettingsError, match="CONSENTRY_SERVER__GRACE: no such setting"):
+        load_settings({})
+
+
+def test_value_of_a_variable_that_is_no_json_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSENTRY_SERVER__LISTEN", "127.0.0.1:1,")
+
+    with pytest.raises(SettingsError, match="server"):
+        load_settings({})
+
+
+def test_service_links_of_kubernetes_do_not_stop_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONSENTRY_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("CONSENTRY_PORT", "tcp://10.0.0.1:7470")
+    monkeypatch.setenv("CONSENTRY_PORT_7470_TCP_ADDR", "10.0.0.1")
+
+    assert load_settings({}).server.http == "127.0.0.1:7472"
+
+
+def test_settings_are_frozen() -> None:
+    settings = load_settings({})
+
+    with pytest.raises(ValueError, match="frozen"):
+        settings.server.grace_s = 1.0  # type: ignore[misc]
+
+
+def test_every_setting_has_a_sentence() -> None:
+    for section in type(load_settings({})).model_fields.values():
+        assert section.annotation is not None
+        for name, field in section.annotation.model_fields.items():  # type: ignore[attr-defined]
+            assert field.description, name
+            assert field.description.endswith("."), name
