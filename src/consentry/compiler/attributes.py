@@ -47,7 +47,8 @@ def _declare(
     owners = [owner.value for owner in Owner]
     if head.name.text not in owners:
         names.report.unknown("R210", "owner of attributes", head.name, owners)
-        names.poisoned.update(f"{head.name.text}.{a.name.text}" for a in declaration.attributes)
+        # Whose attributes they were meant to be is not known: nobody's raise a second message.
+        names.poisoned.update(f"{o}.{a.name.text}" for o in owners for a in declaration.attributes)
         return
     owner = Owner(head.name.text)
     for attribute in declaration.attributes:

@@ -36,6 +36,9 @@ from consentry.model.program import Mission, Program, Rule, RuleKind
 COMPILER_VERSION: Final = "1"
 """Moves when the same text may compile to another program; stored beside the digest."""
 
+_UNKNOWN_IN_CONDITIONS: Final = frozenset({"T300", "T301"})
+"""Codes of unknown names in conditions, silent where declarations were lost to another error."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileResult:
@@ -75,9 +78,12 @@ def compile_policies(sources: Sequence[Source], packs: Mapping[str, Source]) -> 
     book = build_rule_book(resolved, regimes)
     mission = build_mission(loaded, names)
     check_tests(resolved, book)
-    report.extend(conditions.diagnostics)
+    hidden = _UNKNOWN_IN_CONDITIONS if report.hides_unknown else frozenset()
+    report.extend(d for d in conditions.diagnostics if d.code not in hidden)
     if not report.hides_unknown:
         _check_rules_exist(loaded, report)
+    # What was lost to an error would be warned about as never used or never meant.
+    if not report.has_errors:
         lint(resolved, book, drafts)
 
     program = None

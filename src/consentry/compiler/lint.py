@@ -125,8 +125,6 @@ def _warn_about_nothing(lowered: LoweredRule, report: Report) -> None:
         clause = first(lowered.clauses, word)
         names = names_of(clause)
         if clause is not None and names and found is not None and not found:
-            if report.has_errors:
-                return
             report.warning(
                 "W805",
                 f"`{lowered.rule.name}` can never apply",

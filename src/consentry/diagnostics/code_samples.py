@@ -20,6 +20,15 @@ permit support_reads {
 SET: Final = TREES + PERMIT
 """A whole policy set."""
 
+ATTRIBUTE: Final = "attributes subject { country: text? }\n\n"
+ABROAD: Final = """
+forbid abroad {
+    may  read
+    when has subject.country and subject.country != "DE"
+}
+"""
+"""A rule that reads the attribute."""
+
 WHOLE_RULE: Final = """    who  role "support"
     may  read
     data customer.email

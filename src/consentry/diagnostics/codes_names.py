@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from consentry.diagnostics.code_info import CodeInfo
-from consentry.diagnostics.code_samples import PERMIT, SET, TREES
+from consentry.diagnostics.code_samples import ABROAD, ATTRIBUTE, PERMIT, SET, TREES
 from consentry.diagnostics.codes_shape import CODES as SHAPE
 from consentry.diagnostics.codes_warnings import CODES as WARNINGS
 
@@ -88,16 +88,16 @@ _UNKNOWN: Final[tuple[CodeInfo, ...]] = (
         title="unknown owner of attributes",
         explanation="Attributes belong to `principal`, `subject`, `controller`, `recipient`, "
         "`resource`, `context` or `signal`. `subject` is the person whose data it is.",
-        bad="attributes customer { country: text? }\n\n" + SET,
-        good="attributes subject { country: text? }\n\n" + SET,
+        bad=ATTRIBUTE.replace("subject", "customer") + SET + ABROAD,
+        good=ATTRIBUTE + SET + ABROAD,
     ),
     CodeInfo(
         code="R211",
         title="unknown type",
         explanation="The types are `text`, `number`, `flag`, `date`, `time`, `duration`, `ip`, and "
         "`list of` one of them.",
-        bad="attributes subject { country: string? }\n\n" + SET,
-        good="attributes subject { country: text? }\n\n" + SET,
+        bad=ATTRIBUTE.replace("text", "string") + SET + ABROAD,
+        good=ATTRIBUTE + SET + ABROAD,
     ),
     CodeInfo(
         code="R212",
@@ -217,8 +217,9 @@ test from_berlin {
     expect permit
 }
 """,
-        good="attributes subject { country: text? }\n\n"
+        good=ATTRIBUTE
         + SET
+        + ABROAD
         + """
 test from_berlin {
     given subject { country = "DE" }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from consentry.diagnostics.code_info import CodeInfo
-from consentry.diagnostics.code_samples import PERMIT, SET, TREES, WHOLE_RULE
+from consentry.diagnostics.code_samples import ABROAD, ATTRIBUTE, PERMIT, SET, TREES, WHOLE_RULE
 
 CODES: Final[tuple[CodeInfo, ...]] = (
     CodeInfo(
@@ -104,8 +104,8 @@ exception we_know_better {
         title="set with strange items",
         explanation="The items of a set are constants of one type, or names. Dates of effect go "
         "with constants only.",
-        bad='set partners = ["ads.example", 7]\n\n' + SET,
-        good='set partners = ["ads.example"]\n\n' + SET,
+        bad=ATTRIBUTE + 'set home = ["DE", 7]\n\n' + SET + ABROAD.replace('!= "DE"', "in home"),
+        good=ATTRIBUTE + 'set home = ["DE"]\n\n' + SET + ABROAD.replace('!= "DE"', "in home"),
     ),
     CodeInfo(
         code="R252",
