@@ -102,7 +102,7 @@ def end_of(event: ConsentEvent, purpose: PurposeNode) -> int | None:
 
 
 def is_superseded(notice: str, purpose: PurposeNode) -> bool:
-    """Whether the notice is older than the last material change, or not known where there is one."""
+    """Whether the notice is older than the last material change, or is not known."""
     if purpose.notice_material_since is None:
         return False
     order = notice_order(notice or None, purpose.notice_material_since)

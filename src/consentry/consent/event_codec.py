@@ -1,0 +1,191 @@
+r"""Events as bytes: canonical, versioned, and split so that a person can be forgotten.
+
+Row format 1 (decision record 7). An event becomes two texts in canonical JSON: keys sorted, no
+white space, ASCII with `\u` escapes, whole numbers, texts and lists only, empty members left out.
+
+- the *public* text holds everything but who it was, and `personal_digest`;
+- the *personal* text holds the data subject's id, the idempotency key, and the proof's reference
+  and recorder. `personal_digest` is the SHA-256 of a random 32-byte salt and that text.
+
+The chain runs over the public texts: each digest is the SHA-256 of the one before it and the text.
+So the personal text and its salt can be erased without breaking the chain, and what remains cannot
+be tried against a list of ids.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+from consentry.consent.errors import LedgerCorruptError
+from consentry.model.consent import (
+    Author,
+    ConsentEvent,
+    EventKind,
+    Proof,
+    RecipientScope,
+    Scope,
+)
+
+FORMAT: Final = 1
+SALT_BYTES: Final = 32
+
+_Json: TypeAlias = "int | str | list[_Json] | dict[str, _Json]"
+
+
+def genesis_digest(ledger_id: str) -> bytes:
+    """The digest before the first event: each ledger has a chain of its own."""
+    return hashlib.sha256(b"consentry ledger 1\n" + ledger_id.encode()).digest()
+
+
+def next_digest(previous: bytes, public: bytes) -> bytes:
+    """The chain's digest after an event."""
+    return hashlib.sha256(previous + public).digest()
+
+
+def personal_digest(salt: bytes, personal: bytes) -> bytes:
+    """What the public text says of the personal one; also of content, see `content_bytes`."""
+    return hashlib.sha256(salt + personal).digest()
+
+
+def key_digest(ledger_id: str, key: str) -> bytes:
+    """What remains of an idempotency key for ever, so that it cannot be used twice."""
+    return hashlib.sha256(b"key\n" + ledger_id.encode() + b"\n" + key.encode()).digest()
+
+
+def content_bytes(event: ConsentEvent) -> bytes:
+    """All that the caller said, without what the ledger adds: equal for equal content only."""
+    return _dump(_public(event) | {"personal": _personal(event)})
+
+
+def personal_bytes(event: ConsentEvent) -> bytes:
+    """The personal text."""
+    return _dump(_personal(event))
+
+
+def public_bytes(event: ConsentEvent, digest: bytes) -> bytes:
+    """The public text; `digest` is the personal text's."""
+    added: dict[str, _Json] = {
+        "event_id": event.event_id,
+        "position": event.position,
+        "received_at_us": event.received_at_us,
+        "personal_digest": digest.hex(),
+    }
+    return _dump(_public(event) | added)
+
+
+def decode_event(public: bytes, personal: bytes | None) -> ConsentEvent:
+    """The event again; without its personal text, nobody's (an empty data subject id).
+
+    Raises:
+        LedgerCorruptError: the texts are not of a format that this program knows.
+    """
+    try:
+        said = json.loads(public)
+        whose = {} if personal is None else json.loads(personal)
+        if said["format"] != FORMAT:
+            raise LedgerCorruptError(f"row format {said['format']} is not known")
+        return _event(said, whose)
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        raise LedgerCorruptError("a row cannot be read") from problem
+
+
+def digest_in(public: bytes) -> bytes:
+    """The personal text's digest as the public text states it.
+
+    Raises:
+        LedgerCorruptError: there is none.
+    """
+    try:
+        return bytes.fromhex(json.loads(public)["personal_digest"])
+    except (KeyError, TypeError, ValueError) as problem:
+        raise LedgerCorruptError("a row cannot be read") from problem
+
+
+def _dump(members: Mapping[str, _Json]) -> bytes:
+    text = json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return text.encode("ascii")
+
+
+def _filled(members: Mapping[str, _Json]) -> dict[str, _Json]:
+    return {name: value for name, value in members.items() if value not in ("", [], {})}
+
+
+def _public(event: ConsentEvent) -> dict[str, _Json]:
+    scope, proof = event.scope, event.proof
+    recipients: list[_Json] = [
+        _filled({"id": r.id, "role": r.role, "country": r.country}) for r in scope.recipients
+    ]
+    members: dict[str, _Json] = {
+        "format": FORMAT,
+        "kind": event.kind.value,
+        "by": event.by.value,
+        "happened_at_us": event.happened_at_us,
+        "qualities": [*sorted(event.qualities)],
+        "notice": event.notice,
+        "listed": [*event.listed],
+        "scope": _filled(
+            {
+                "purpose": scope.purpose,
+                "tag": scope.tag,
+                "data": [*scope.data],
+                "channels": [*scope.channels],
+                "recipients": recipients,
+                "controller": scope.controller,
+                "regime": scope.regime,
+            }
+        ),
+        "proof": _filled(
+            {"method": proof.method, "source": proof.source, "channel": proof.channel}
+        ),
+    }
+    if event.expires_at_us is not None:
+        members["expires_at_us"] = event.expires_at_us
+    return _filled(members)
+
+
+def _personal(event: ConsentEvent) -> dict[str, _Json]:
+    return _filled(
+        {
+            "data_subject_id": event.data_subject_id,
+            "idempotency_key": event.idempotency_key,
+            "reference": event.proof.reference,
+            "recorded_by": event.proof.recorded_by,
+        }
+    )
+
+
+def _event(said: dict[str, Any], whose: dict[str, str]) -> ConsentEvent:
+    scope, proof = said.get("scope", {}), said.get("proof", {})
+    return ConsentEvent(
+        kind=EventKind(said["kind"]),
+        data_subject_id=whose.get("data_subject_id", ""),
+        scope=Scope(
+            purpose=scope.get("purpose", ""),
+            tag=scope.get("tag", ""),
+            data=tuple(scope.get("data", ())),
+            channels=tuple(scope.get("channels", ())),
+            recipients=tuple(RecipientScope(**r) for r in scope.get("recipients", ())),
+            controller=scope.get("controller", ""),
+            regime=scope.get("regime", ""),
+        ),
+        happened_at_us=said["happened_at_us"],
+        received_at_us=said["received_at_us"],
+        position=said["position"],
+        event_id=said["event_id"],
+        idempotency_key=whose.get("idempotency_key", ""),
+        qualities=frozenset(said.get("qualities", ())),
+        notice=said.get("notice", ""),
+        listed=tuple(said.get("listed", ())),
+        by=Author(said["by"]),
+        expires_at_us=said.get("expires_at_us"),
+        proof=Proof(
+            method=proof.get("method", ""),
+            source=proof.get("source", ""),
+            channel=proof.get("channel", ""),
+            recorded_by=whose.get("recorded_by", ""),
+            reference=whose.get("reference", ""),
+        ),
+    )

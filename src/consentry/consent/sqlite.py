@@ -1,0 +1,319 @@
+"""The ledger in one SQLite file, owned by one process.
+
+Order of a recording, on which the promises rest: validate, insert in one transaction, commit
+(synchronous FULL), publish to the cells, move the position, acknowledge. `_write_lock` is held from
+the transaction's start to the move of the position, so positions are dense, in the order of commits
+and published in that order. Locks are taken in the order `_write_lock`, then the cells' own.
+
+When a write fails, what the file holds is no longer taken for known: the next recording first opens
+the file again, verifies its tail and empties the cells. Reading goes on meanwhile from the cells,
+which show exactly what was acknowledged.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from consentry.consent.chain import Head, verify_rows
+from consentry.consent.errors import (
+    IdempotencyConflictError,
+    LedgerError,
+    LedgerUnavailableError,
+)
+from consentry.consent.event_codec import (
+    SALT_BYTES,
+    content_bytes,
+    decode_event,
+    genesis_digest,
+    key_digest,
+    next_digest,
+    personal_bytes,
+    personal_digest,
+    public_bytes,
+)
+from consentry.consent.ledger import Recorded, SubjectCell
+from consentry.consent.memory import DEFAULT_CAPACITY, SubjectCells
+from consentry.consent.resolver import UNAVAILABLE, SubjectView
+from consentry.consent.sqlite_readers import ReaderPool
+from consentry.consent.sqlite_schema import FileLock, ledger_errors, open_writer
+from consentry.consent.validate import UNSET_TIME, check_events
+from consentry.model.consent import ConsentEvent, ConsentView
+from consentry.model.ports import Clock, IdSource
+
+log = logging.getLogger(__name__)
+
+TAIL_COUNT: Final = 1_000
+_ROWS: Final = (
+    "SELECT e.position, e.public, e.digest, p.data_subject_id, p.salt, p.personal"
+    " FROM event e LEFT JOIN personal p ON p.position = e.position"
+    " WHERE e.position > ? ORDER BY e.position"
+)
+_PERSONS_EVENTS: Final = (
+    "SELECT e.public, p.personal FROM personal p JOIN event e ON e.position = p.position"
+    " WHERE p.data_subject_id = ? AND p.position > ? ORDER BY p.position LIMIT ?"
+)
+_BY_KEY: Final = (
+    "SELECT e.content_digest, e.public, p.salt FROM event e"
+    " LEFT JOIN personal p ON p.position = e.position WHERE e.key_digest = ?"
+)
+
+
+def _pass(point: str) -> None:
+    """The failpoint of production: nothing."""
+
+
+class SqliteLedger:
+    """Implements `consent.ledger.Ledger`; may be used from any thread.
+
+    `failpoint` is called with `before_commit`, `after_commit` and `published`; tests stop, kill or
+    raise there.
+
+    Raises:
+        LedgerBusyError: another process owns the file.
+        LedgerSchemaError: the file is not a ledger, or of a newer version.
+        LedgerCorruptError: it is damaged, or the tail of the chain does not hold.
+        LedgerUnavailableError: it cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        capacity: int = DEFAULT_CAPACITY,
+        failpoint: Callable[[str], None] = _pass,
+    ) -> None:
+        self._path = path.resolve()
+        self._clock = clock
+        self._ids = ids
+        self._failpoint = failpoint
+        self._write_lock = threading.Lock()
+        self._cells = SubjectCells(capacity)
+        self._is_closed = False
+        self._is_suspect = False
+        self._file_lock = FileLock(self._path)
+        try:
+            self._writer = open_writer(self._path)
+            self._readers = ReaderPool(self._path)
+            self._ledger_id, self._head = self._read_head()
+        except BaseException:
+            self._file_lock.release()
+            raise
+        self._position = self._head.position
+
+    def record(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
+        """Stores all events durably, or none; see the port."""
+        check_events(events, self._clock.now_us())
+        with self._write_lock:
+            self._make_usable()
+            try:
+                with ledger_errors():
+                    recorded, added, head = self._store(events)
+                self._publish(added, head)
+            except IdempotencyConflictError:
+                raise
+            except BaseException:
+                # INVARIANT: an event may be in the file and not in the cells from here on; nothing
+                # is acknowledged, a replay included, before `_make_usable` has read it all again.
+                self._is_suspect = True
+                raise
+        return recorded
+
+    def cell(self, data_subject_id: str) -> SubjectCell:
+        """The person's cell; see the port."""
+        return self._cells.cell(data_subject_id)
+
+    def view(self, data_subject_id: str) -> ConsentView:
+        """The person's current view; an unavailable one where it cannot be read."""
+        try:
+            return self._cells.view(data_subject_id, self._load)
+        except LedgerError as problem:
+            log.warning("ledger_read_failed", extra={"error": type(problem).__name__})
+            return UNAVAILABLE
+
+    def position(self) -> int:
+        """Position of the newest event that all cells show."""
+        return self._position
+
+    def age_us(self, now_us: int) -> int:  # noqa: ARG002 (the port's shape)
+        """Always 0: nobody else writes this ledger."""
+        return 0
+
+    def list_events(
+        self, data_subject_id: str, after_position: int, limit: int
+    ) -> tuple[ConsentEvent, ...]:
+        """The person's events after a position, oldest first, at most `limit`."""
+        with ledger_errors(), self._readers.connection() as reader:
+            rows = reader.execute(_PERSONS_EVENTS, (data_subject_id, after_position, limit))
+            return tuple(decode_event(public, personal) for public, personal in rows)
+
+    def verify(self) -> int:
+        """Checks the whole chain and gives the number of events.
+
+        Raises:
+            LedgerCorruptError: names the first position that does not hold.
+        """
+        with ledger_errors(), self._readers.connection() as reader:
+            start = Head(0, genesis_digest(self._ledger_id))
+            return verify_rows(reader.execute(_ROWS, (0,)), start).position
+
+    def close(self) -> None:
+        """Gives the file up and empties the cells; may be called twice."""
+        with self._write_lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._readers.close()
+            self._cells.forget_all()
+            self._writer.close()
+            self._file_lock.release()
+
+    def _make_usable(self) -> None:
+        if self._is_closed:
+            raise LedgerUnavailableError("the ledger is closed")
+        if not self._is_suspect:
+            return
+        with ledger_errors():
+            self._writer.close()
+            self._writer = open_writer(self._path)
+            _, self._head = self._read_head()
+        self._cells.forget_all()
+        self._position = self._head.position
+        self._is_suspect = False
+
+    def _read_head(self) -> tuple[str, Head]:
+        """Identity of the ledger and the head, once the tail before it has been verified."""
+        with ledger_errors():
+            ledger_id = self._writer.execute("SELECT value FROM meta WHERE name = 'ledger_id'").get
+            head = Head(0, genesis_digest(ledger_id))
+            before = self._writer.execute(
+                "SELECT position, digest FROM event"
+                " WHERE position <= (SELECT max(position) FROM event) - ?"
+                " ORDER BY position DESC LIMIT 1",
+                (TAIL_COUNT,),
+            ).fetchone()
+            if before is not None:
+                head = Head(*before)
+            rows = self._writer.execute(_ROWS, (head.position,))
+            return ledger_id, verify_rows(rows, head)
+
+    def _store(
+        self, events: Sequence[ConsentEvent]
+    ) -> tuple[tuple[Recorded, ...], list[ConsentEvent], Head]:
+        """Writes and commits; gives acknowledgements, the events that are new, and the new head."""
+        recorded: list[Recorded] = []
+        added: list[ConsentEvent] = []
+        head = self._head
+        # Time of receipt never goes back, whatever the clock does.
+        received_at_us = max(self._clock.now_us(), head.received_at_us)
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            for index, event in enumerate(events):
+                known = self._find_replay(index, event)
+                if known is not None:
+                    recorded.append(known)
+                    continue
+                stored, head = self._insert(event, head, received_at_us)
+                added.append(stored)
+                recorded.append(
+                    Recorded(
+                        event_id=stored.event_id,
+                        position=stored.position,
+                        received_at_us=received_at_us,
+                    )
+                )
+            self._failpoint("before_commit")
+            self._writer.execute("COMMIT")
+        finally:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        self._failpoint("after_commit")
+        return tuple(recorded), added, head
+
+    def _find_replay(self, index: int, event: ConsentEvent) -> Recorded | None:
+        key = key_digest(self._ledger_id, event.idempotency_key)
+        row = self._writer.execute(_BY_KEY, (key,)).fetchone()
+        if row is None:
+            return None
+        content_digest, public, salt = row
+        # Without its salt the content is no longer known to be the same, so it is not.
+        if salt is None or personal_digest(salt, content_bytes(event)) != content_digest:
+            raise IdempotencyConflictError(index)
+        stored = decode_event(public, None)
+        return Recorded(
+            event_id=stored.event_id,
+            position=stored.position,
+            received_at_us=stored.received_at_us,
+            is_replay=True,
+        )
+
+    def _insert(
+        self, event: ConsentEvent, head: Head, received_at_us: int
+    ) -> tuple[ConsentEvent, Head]:
+        happened_at_us = event.happened_at_us
+        stored = replace(
+            event,
+            position=head.position + 1,
+            event_id=self._ids.new_id(),
+            received_at_us=received_at_us,
+            happened_at_us=received_at_us if happened_at_us == UNSET_TIME else happened_at_us,
+        )
+        salt = os.urandom(SALT_BYTES)
+        personal = personal_bytes(stored)
+        public = public_bytes(stored, personal_digest(salt, personal))
+        digest = next_digest(head.digest, public)
+        self._writer.execute(
+            "INSERT INTO event (position, key_digest, content_digest, public, digest)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (
+                stored.position,
+                key_digest(self._ledger_id, event.idempotency_key),
+                personal_digest(salt, content_bytes(event)),
+                public,
+                digest,
+            ),
+        )
+        self._writer.execute(
+            "INSERT INTO personal (position, data_subject_id, salt, personal) VALUES (?, ?, ?, ?)",
+            (stored.position, stored.data_subject_id, salt, personal),
+        )
+        return stored, Head(stored.position, digest, received_at_us)
+
+    def _publish(self, added: Sequence[ConsentEvent], head: Head) -> None:
+        if added:
+            by_person: dict[str, list[ConsentEvent]] = {}
+            for event in added:
+                by_person.setdefault(event.data_subject_id, []).append(event)
+            self._cells.publish(by_person, head.position, head.received_at_us)
+            self._head = head
+            # INVARIANT: after the cells, so that position n is never seen before the views up to n.
+            self._position = head.position
+        self._failpoint("published")
+
+    def _load(self, data_subject_id: str) -> SubjectView:
+        with ledger_errors(), self._readers.connection() as reader, reader:
+            # One transaction: the position is that of the very state the events are read from.
+            position, newest_us = self._read_moment(reader)
+            rows = reader.execute(_PERSONS_EVENTS, (data_subject_id, 0, -1))
+            events = tuple(decode_event(public, personal) for public, personal in rows)
+        return SubjectView(
+            events=events,
+            revision=events[-1].position if events else 0,
+            position=position,
+            read_at_us=max(self._clock.now_us(), newest_us),
+        )
+
+    def _read_moment(self, reader: apsw.Connection) -> tuple[int, int]:
+        row = reader.execute(
+            "SELECT position, public FROM event ORDER BY position DESC LIMIT 1"
+        ).fetchone()
+        return (0, 0) if row is None else (row[0], decode_event(row[1], None).received_at_us)

@@ -1,0 +1,150 @@
+"""Opening a ledger file: settings that are read back, ownership, migrations in order."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from consentry.consent.errors import (
+    LedgerBusyError,
+    LedgerCorruptError,
+    LedgerError,
+    LedgerSchemaError,
+    LedgerUnavailableError,
+)
+
+APPLICATION_ID: Final = int.from_bytes(b"Csnt", "big")
+_BUSY_MS: Final = 2_000
+# In this order: the journal's mode is kept in the file, the rest belongs to the connection.
+_SETTINGS: Final = (
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", 2),
+    ("foreign_keys", "ON", 1),
+    ("trusted_schema", "OFF", 0),
+    # What is erased is overwritten, not only unlinked.
+    ("secure_delete", "ON", 1),
+)
+
+
+class FileLock:
+    """Ownership of a ledger file by one process, held until `release` or the process's end.
+
+    A lock file beside the ledger is locked, not the ledger itself, whose locks are SQLite's own. It
+    is left in place: removing it would let two owners lock two files of one name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        name = path.with_name(path.name + ".lock")
+        try:
+            self._descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as problem:
+            raise LedgerUnavailableError("the lock file cannot be opened") from problem
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            os.close(self._descriptor)
+            raise LedgerBusyError("another process owns this ledger") from problem
+
+    def release(self) -> None:
+        """Gives the file up; once."""
+        os.close(self._descriptor)
+
+
+@contextmanager
+def ledger_errors() -> Iterator[None]:
+    """Turns SQLite's errors into the ledger's."""
+    try:
+        yield
+    except (apsw.CorruptError, apsw.NotADBError) as problem:
+        raise LedgerCorruptError("the ledger file is damaged") from problem
+    except apsw.Error as problem:
+        raise LedgerUnavailableError(f"the ledger failed: {type(problem).__name__}") from problem
+
+
+def open_writer(path: Path) -> apsw.Connection:
+    """A connection that may write, its settings read back, its schema current.
+
+    Raises:
+        LedgerError: the file cannot be opened, is damaged, or is not one of ours.
+    """
+    with ledger_errors():
+        try:
+            # Made here, so that the consent of people is never readable to others.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as problem:
+            raise LedgerUnavailableError("the ledger file cannot be opened") from problem
+        connection = apsw.Connection(str(path))
+        try:
+            _claim(connection)
+            _apply_settings(connection)
+            _migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def open_reader(path: Path) -> apsw.Connection:
+    """A connection that only reads."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(_BUSY_MS)
+    connection.pragma("query_only", True)
+    return connection
+
+
+def migrations() -> tuple[tuple[int, str], ...]:
+    """The numbered steps of the schema, in order."""
+    folder = resources.files("consentry.consent") / "migrations"
+    found = [
+        (int(entry.name.split("_")[0]), entry.read_text("utf-8"))
+        for entry in folder.iterdir()
+        if entry.name.endswith(".sql")
+    ]
+    return tuple(sorted(found))
+
+
+def _claim(connection: apsw.Connection) -> None:
+    connection.set_busy_timeout(_BUSY_MS)
+    application_id = connection.pragma("application_id")
+    # A kill before the first step may leave a header, but never a table.
+    has_tables = connection.execute("SELECT count(*) FROM sqlite_schema").get > 0
+    if application_id != APPLICATION_ID and has_tables:
+        raise LedgerSchemaError("this file is not a ledger")
+
+
+def _apply_settings(connection: apsw.Connection) -> None:
+    for name, value, expected in _SETTINGS:
+        connection.pragma(name, value)
+        found = connection.pragma(name)
+        if found != expected:
+            raise LedgerError(f"the ledger needs {name} = {value}, and the file gives {found}")
+
+
+def _migrate(connection: apsw.Connection) -> None:
+    steps = migrations()
+    version = connection.pragma("user_version")
+    newest = steps[-1][0]
+    if version > newest:
+        raise LedgerSchemaError(
+            f"the ledger has schema {version}; this program knows schemas up to {newest}"
+        )
+    for number, script in steps:
+        if number <= version:
+            continue
+        # INVARIANT: a step and its number are one transaction; a kill leaves both or neither.
+        with connection:
+            connection.execute(script)
+            if number == 1:
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(
+                    "INSERT INTO meta (name, value) VALUES ('ledger_id', ?)", (uuid.uuid4().hex,)
+                )
+            connection.execute(f"PRAGMA user_version = {number}")
