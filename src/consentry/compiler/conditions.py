@@ -15,10 +15,10 @@ from consentry.compiler.conditions_names import ConditionRole, Names
 from consentry.compiler.conditions_polarity import ROLE_SENSE
 from consentry.compiler.conditions_problems import Problems
 from consentry.compiler.conditions_python import FunctionWriter
-from consentry.compiler.conditions_values import Values, parse_type
+from consentry.compiler.conditions_values import Values
 from consentry.compiler.symbols import Symbols
 from consentry.diagnostics.diagnostic import Diagnostic
-from consentry.lang.tree import Expr, ListLiteral, Name
+from consentry.lang.tree import Expr, ListLiteral
 from consentry.model.program import Condition
 from consentry.model.tri import FALSE, TRUE, Tri
 from consentry.model.values import Scalar, Value
@@ -117,10 +117,6 @@ class ConditionCompiler:
             if value is not None:
                 items.append(value)
         return tuple(items) if len(items) == len(expr.items) else None
-
-    def parse_type(self, type_name: Name, item: Name | None) -> str | None:
-        """The type that an attribute's declaration names, or None with a diagnostic."""
-        return parse_type(type_name, item, self._problems)
 
 
 def _touches(logic: Logic) -> set[Touch]:

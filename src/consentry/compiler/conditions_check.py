@@ -52,7 +52,7 @@ from consentry.lang.tree import (
 )
 from consentry.model.tri import FALSE, TRUE
 
-MAX_DEPTH: Final = 64
+MAX_DEPTH: Final = 40
 MAX_NODES: Final = 100_000
 MAX_PATTERN: Final = 256
 _IS_WORDS: Final = frozenset({"purpose", "data", "action", "channel"})

@@ -58,6 +58,9 @@ class Comparisons:
         """Both sides, each read in the light of the other's type."""
         one, other = self._type_ahead(left), self._type_ahead(right)
         first = self._values.operand(left, None if one else other)
+        if first is None and isinstance(right, Ref) and "." not in right.name.text:
+            # A word, whose meaning hangs on the other side: one cause, one error.
+            return None
         second = self._values.operand(right, one)
         return None if first is None or second is None else (first, second)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -16,7 +15,6 @@ from consentry.compiler.conditions_ir import (
     Operator,
     Px,
     Sense,
-    Touch,
 )
 from consentry.compiler.conditions_names import WORD_TYPES, Names, type_text
 from consentry.compiler.conditions_problems import Problems
@@ -28,7 +26,6 @@ from consentry.lang.tree import (
     ListLiteral,
     Literal,
     LiteralKind,
-    Name,
     Ref,
 )
 from consentry.model.operators_time import elapsed, shift, shift_date, sum_durations
@@ -42,7 +39,6 @@ _FUNCTIONS: Final[dict[str, Callable[..., Value | None]]] = {
     "sum_durations": sum_durations,
 }
 _RESULTS: Final = {"shift": "time", "shift_date": "date", "sum_durations": "duration"}
-TYPES: Final = ("text", "number", "flag", "date", "time", "duration", "ip")
 
 
 def constant(type_name: str, value: Value, span: Span) -> Operand:
@@ -68,21 +64,6 @@ def literal_type(literal: Literal) -> str:
     if literal.kind is LiteralKind.DURATION and isinstance(literal.value, Duration):
         return "months" if literal.value.months else "exact"
     return literal.kind.value
-
-
-def parse_type(type_name: Name, item: Name | None, problems: Problems) -> str | None:
-    """The type that an attribute's declaration names, or None with a diagnostic."""
-    named = item if type_name.text == "list" and item is not None else type_name
-    if named.text not in TYPES or (item is not None and type_name.text != "list"):
-        wrong = type_name if item is not None and type_name.text != "list" else named
-        if wrong.text == "list":
-            problems.error(
-                "T318", "a list of what?", wrong.span, "", "write for example `list of text`"
-            )
-        else:
-            problems.unknown("T318", "type", wrong.text, wrong.span, (*TYPES, "list"))
-        return None
-    return f"list of {named.text}" if item is not None else named.text
 
 
 class Values:
@@ -369,21 +350,3 @@ def _scalar(value: Value | None) -> Scalar | None:
 def minus(px: Px, length: Operand, sign: int) -> Px:
     """`px` moved against `sign * length`."""
     return Operator("shift", (px, length.px, Constant("number", -sign)))
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a number of the language; flags are not."""
-    return isinstance(value, int | Decimal) and not isinstance(value, bool)
-
-
-__all__ = [
-    "LENGTHS",
-    "MOMENTS",
-    "Touch",
-    "Values",
-    "as_time",
-    "constant",
-    "minus",
-    "parse_ip",
-    "parse_type",
-]

@@ -7,10 +7,10 @@ from typing import Final
 from consentry.diagnostics.code_info import CodeInfo
 
 _WORLD: Final = """\
-attributes subject { country: text = "DE", born: date = 1990-01-01, since: time? }
+attributes subject { country: text = "DE", born: date = 1990-01-01, joined: time? }
 attributes context { ip: ip = "10.0.0.1", tries: number = 0 }
 attributes context { langs: list of text = ["en"], is_test: flag = false }
-data customer { email, phone }
+data customer { email phone }
 purpose service { basis contract  purpose support }
 """
 
@@ -31,8 +31,15 @@ def _permit(condition: str) -> str:
     return f"{_WORLD}permit example {{ {who} when {condition} }}\n"
 
 
+def _default(value: str) -> str:
+    return (
+        f"attributes context {{ tries: number = {value} }}\nforbid x {{ when context.tries > 3 }}\n"
+    )
+
+
 def _regime(governs: str) -> str:
-    return f"{_WORLD}regime local {{ governs {governs}  permit example {{ basis contract }} }}\n"
+    law = f"regime local {{ governs {governs}  permit example {{ basis contract }} }}"
+    return f"{_WORLD}{law}\nforbid telling {{ may disclose }}\n"
 
 
 CODES: Final[tuple[CodeInfo, ...]] = (
@@ -42,7 +49,7 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         "Every name in a condition must be built in or declared. "
         "A word of the vocabulary (an action, a channel, a purpose) counts where it is compared "
         "with one.",
-        "acton == read",
+        "action == raed",
         "action == read",
     ),
     _info(
@@ -137,8 +144,8 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         "calendar months against an exact length",
         "A month has 28 to 31 days, so months and years cannot be compared with or added to an "
         "exact length. Add both to a date instead.",
-        "has subject.since and now - subject.since > 2 years",
-        "has subject.since and subject.since + 2 years < now",
+        "has subject.joined and now - subject.joined > 2 years",
+        "has subject.joined and subject.joined + 2 years < now",
     ),
     _info(
         "T313",
@@ -162,14 +169,14 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         "The moment at which an answer ends is worked out from each comparison with `now`. "
         "So `now` stands there once, with at most one length beside it.",
         "now - 2 years < now",
-        "has subject.since and now - 2 years < subject.since",
+        "has subject.joined and now - 2 years < subject.joined",
     ),
     CodeInfo(
         code="T316",
         title="a condition that is too large",
-        explanation="Conditions nest at most 64 deep and have at most 100,000 parts. "
+        explanation="Conditions nest at most 40 deep and have at most 100,000 parts. "
         "A long list of values belongs into a `set`.",
-        bad=_forbid("not " * 80 + "context.is_test"),
+        bad=_forbid("not " * 45 + "context.is_test"),
         good=_forbid("not context.is_test"),
     ),
     CodeInfo(
@@ -177,16 +184,8 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         title="a constant of the wrong type",
         explanation="A default, an item of a set or a fact of a test must be a constant of the "
         "declared type.",
-        bad='attributes context { tries: number = "0" }\n',
-        good="attributes context { tries: number = 0 }\n",
-    ),
-    CodeInfo(
-        code="T318",
-        title="unknown type",
-        explanation="The types are text, number, flag, date, time, duration, ip, and `list of` one "
-        "of these.",
-        bad="attributes context { tries: numbr = 0 }\n",
-        good="attributes context { tries: number = 0 }\n",
+        bad=_default('"0"'),
+        good=_default("0"),
     ),
     _info(
         "T319",
@@ -266,8 +265,8 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         "an attribute that may be absent",
         "Where the attribute is absent the comparison is unknown: a `permit` does not apply, a "
         "`forbid` does. Say `has …` where that is not meant, or give the attribute a default.",
-        "subject.since < 2020-01-01",
-        "has subject.since and subject.since < 2020-01-01",
+        "subject.joined < 2020-01-01",
+        "has subject.joined and subject.joined < 2020-01-01",
     ),
     _info(
         "W851",
