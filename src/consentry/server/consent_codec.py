@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from consentry.consent.validate import UNSET_TIME
 from consentry.model.consent import (
     Author,
     ConsentEvent,
@@ -35,9 +36,7 @@ _AUTHORS: Final = {wire.Author.Value(f"AUTHOR_{author.name}"): author for author
 _AUTHOR_NUMBERS: Final = {author: wire.Author.Value(f"AUTHOR_{author.name}") for author in Author}
 
 
-def decode_event(
-    message: wire.ConsentEvent, field: str, now_us: int, faults: Faults
-) -> ConsentEvent:
+def decode_event(message: wire.ConsentEvent, field: str, faults: Faults) -> ConsentEvent:
     """The event that `message` tells; notes in `faults` what is wrong with it.
 
     With anything noted the value given back means nothing.
@@ -51,7 +50,7 @@ def decode_event(
     faults.check_required(message.subject, f"{field}.subject")
     faults.check_required(message.idempotency_key, f"{field}.idempotency_key", MAX_IDEMPOTENCY_KEY)
     faults.check_text(message.notice, f"{field}.notice", MAX_NAME_BYTES)
-    happened_at_us, expires_at_us = now_us, None
+    happened_at_us, expires_at_us = UNSET_TIME, None
     if message.HasField("happened_at"):
         happened_at_us = decode_time(message.happened_at, f"{field}.happened_at", faults)
     if message.HasField("expires_at"):

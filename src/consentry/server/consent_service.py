@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from consentry.consent.errors import LedgerUnavailableError
+from consentry.consent.validate import scope_names
 from consentry.model.consent import ConsentEvent
 from consentry.model.ports import Clock
 from consentry.model.program import Program
@@ -73,9 +74,8 @@ class ConsentMethods:
         elif len(request.events) > MAX_EVENTS:
             faults.add("events", TOO_MANY)
         faults.raise_if_any()
-        now_us = self._clock.now_us()
         events = [
-            decode_event(event, f"events[{index}]", now_us, faults)
+            decode_event(event, f"events[{index}]", faults)
             for index, event in enumerate(request.events)
         ]
         faults.raise_if_any()
@@ -177,30 +177,26 @@ class ConsentMethods:
 
 
 def _unknown_names(events: list[ConsentEvent], program: Program) -> list[FieldViolation]:
-    uses = frozenset(use for node in program.purposes for use in node.uses)
-    tags = frozenset(program.tags) | {tag for node in program.purposes for tag in node.tags}
+    """Names that the policy set lacks. A withdrawal from a misspelt purpose would change nothing,
+    and nobody would know: so every name is looked up, whatever the kind of event.
+    """
+    uses = {use for node in program.purposes for use in node.uses}
+    categories = {key for node in program.data for key in node.categories}
+    known: dict[str, Callable[[str], bool]] = {
+        "purpose": lambda name: name in program.purpose_names or _is_key(name, uses),
+        "tag": (set(program.tags) | {t for p in program.purposes for t in p.tags}).__contains__,
+        "data": lambda name: name in program.data_names or _is_key(name, categories),
+        "channel": program.channels.__contains__,
+        "regime": {regime.name for regime in program.regimes}.__contains__,
+    }
     return [
-        violation(field, code)
+        violation(f"events[{index}].{entry.field}", f"{entry.kind}_unknown")
         for index, event in enumerate(events)
-        for field, code in _unknown_in(event, f"events[{index}]", program, uses, tags)
+        for entry in scope_names(event)
+        if not known[entry.kind](entry.name)
     ]
 
 
-def _unknown_in(
-    event: ConsentEvent,
-    field: str,
-    program: Program,
-    uses: frozenset[str],
-    tags: frozenset[str],
-) -> Iterator[tuple[str, str]]:
-    def is_purpose(name: str) -> bool:
-        return name in program.purpose_names or any(is_within(use, name) for use in uses)
-
-    scope = event.scope
-    if scope.purpose and not is_purpose(scope.purpose):
-        yield f"{field}.scope.purpose", "purpose_unknown"
-    if scope.tag and scope.tag not in tags:
-        yield f"{field}.scope.tag", "tag_unknown"
-    for index, name in enumerate(event.listed):
-        if not is_purpose(name):
-            yield f"{field}.listed[{index}]", "purpose_unknown"
+def _is_key(name: str, keys: Iterable[str]) -> bool:
+    """Whether a standard key is one of `keys`, or stands above or below one of them."""
+    return any(is_within(key, name) or is_within(name, key) for key in keys)

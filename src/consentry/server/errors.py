@@ -23,11 +23,13 @@ from grpc_status import rpc_status
 from consentry.consent.errors import (
     EventRefusedError,
     IdempotencyConflictError,
+    LedgerCorruptError,
     LedgerError,
     LedgerUnavailableError,
 )
 from consentry.model.request import FieldViolation, RequestError
 from consentry.pdp.errors import NotReadyError, NotYetThereError
+from consentry.server.faults import violation
 from consentry.server.text_checks import LIMIT_CODES
 
 log = logging.getLogger(__name__)
@@ -59,10 +61,12 @@ def status_of(problem: BaseException, method: str) -> status_pb2.Status:
                 code_pb2.INVALID_ARGUMENT, "event refused", (event_violation(problem),)
             )
         case IdempotencyConflictError():
-            return _plain(
-                code_pb2.ALREADY_EXISTS, "idempotency_conflict",
-                "the idempotency key was used before with other content",
-            )  # fmt: skip
+            field = f"events[{problem.index}].idempotency_key"
+            return _bad_request(
+                code_pb2.ALREADY_EXISTS,
+                "used before",
+                (violation(field, "idempotency_conflict"),),
+            )
         case NotYetThereError():
             return _plain(
                 code_pb2.FAILED_PRECONDITION, "ledger_behind",
@@ -74,6 +78,8 @@ def status_of(problem: BaseException, method: str) -> status_pb2.Status:
             return _plain(
                 code_pb2.UNAVAILABLE, "ledger_unavailable", "the consent ledger cannot be used now"
             )
+        case LedgerCorruptError():
+            return _plain(code_pb2.DATA_LOSS, "ledger_corrupt", "the consent ledger is damaged")
         case DeadlineError():
             return _plain(code_pb2.DEADLINE_EXCEEDED, "deadline_exceeded", "the time was up")
         case _:

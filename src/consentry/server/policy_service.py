@@ -94,9 +94,7 @@ class PolicyMethods:
         return wire.ReloadPoliciesResponse(
             is_reloaded=result.is_reloaded,
             digest="" if active is None else active.digest,
-            diagnostics=wire_diagnostics(
-                result.diagnostics, () if active is None else active.sources
-            ),
+            diagnostics=wire_diagnostics(result.diagnostics, result.sources),
         )
 
 

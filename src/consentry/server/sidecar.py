@@ -25,6 +25,7 @@ from consentry.telemetry.metrics import Metrics
 log = logging.getLogger(__name__)
 
 NO_POLICIES: Final = "no_policies"
+POLICIES_STALE: Final = "policies_stale"
 DRAINING: Final = "draining"
 LEDGER_UNAVAILABLE: Final = "ledger_unavailable"
 
@@ -168,6 +169,8 @@ class Sidecar:
             return DRAINING
         if self._policies.current is None:
             return NO_POLICIES
+        if not self._policies.is_fresh():
+            return POLICIES_STALE
         if self._options.readiness_follows_ledger and not self._is_ledger_usable():
             return LEDGER_UNAVAILABLE
         return None

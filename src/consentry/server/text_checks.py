@@ -49,7 +49,10 @@ SENTENCES: Final[dict[str, str]] = {
     "bad_file_name": "must be relative, with forward slashes, and must not leave its folder",
     "purpose_unknown": "is not a purpose of the active policy set, nor a standard data use of it",
     "tag_unknown": "is not a tag of the active policy set",
-    "not_for_kind": "is not allowed for this kind of event",
+    "data_unknown": "is not a data node of the active policy set, nor a standard category of it",
+    "channel_unknown": "is not a channel of the active policy set",
+    "regime_unknown": "is not a regime of the active policy set",
+    "idempotency_conflict": "was used before with other content",
     "bad_position": "must be a ledger position, a whole number",
     "bad_token": "is not a page token that this server gave for this list",
 }

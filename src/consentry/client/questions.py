@@ -1,0 +1,258 @@
+"""Questions from Python values.
+
+| Python                       | on the wire                           |
+| ---------------------------- | ------------------------------------- |
+| str                          | text                                  |
+| bool                         | flag                                  |
+| int                          | number                                |
+| decimal.Decimal              | decimal                               |
+| datetime.datetime, aware     | time                                  |
+| datetime.date                | date                                  |
+| datetime.timedelta           | duration                              |
+| list, tuple, set, frozenset  | list of the above                     |
+| None                         | left out: the attribute is not known  |
+
+A float is refused: numbers are exact. Write `Decimal("0.1")`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from consentry.v1 import authorization_pb2, decision_pb2
+
+Scalar: TypeAlias = str | bool | int | Decimal | datetime | date | timedelta
+Attributes: TypeAlias = Mapping[
+    str, Scalar | list[Scalar] | tuple[Scalar, ...] | set[Scalar] | frozenset[Scalar] | None
+]
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who asks; made by `service`, `person`, `agent` and `job`."""
+
+    id: str
+    type: str
+    roles: tuple[str, ...] = ()
+    controller: str = ""
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Whose data it is."""
+
+    id: str
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """Who receives the data."""
+
+    id: str = ""
+    roles: tuple[str, ...] = ()
+    country: str = ""
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """The record asked about."""
+
+    id: str = ""
+    collected_at: datetime | None = None
+    collected_for: tuple[str, ...] = ()
+    collected_on: str = ""
+    attributes: Attributes = field(default_factory=dict)
+
+
+def service(
+    id: str,  # noqa: A002  # the word of the protocol
+    *,
+    roles: Iterable[str] = (),
+    controller: str = "",
+    **attributes: object,
+) -> Principal:
+    """A service; further keywords are its attributes."""
+    return _principal(id, "service", roles, controller, attributes)
+
+
+def person(
+    id: str,  # noqa: A002  # the word of the protocol
+    *,
+    roles: Iterable[str] = (),
+    controller: str = "",
+    **attributes: object,
+) -> Principal:
+    """A person who works with the data; further keywords are attributes."""
+    return _principal(id, "person", roles, controller, attributes)
+
+
+def agent(
+    id: str,  # noqa: A002  # the word of the protocol
+    *,
+    roles: Iterable[str] = (),
+    controller: str = "",
+    **attributes: object,
+) -> Principal:
+    """An agent that acts by itself; further keywords are its attributes."""
+    return _principal(id, "agent", roles, controller, attributes)
+
+
+def job(
+    id: str,  # noqa: A002  # the word of the protocol
+    *,
+    roles: Iterable[str] = (),
+    controller: str = "",
+    **attributes: object,
+) -> Principal:
+    """A batch job; further keywords are its attributes."""
+    return _principal(id, "job", roles, controller, attributes)
+
+
+def _principal(
+    id_: str, kind: str, roles: Iterable[str], controller: str, attributes: Mapping[str, object]
+) -> Principal:
+    return Principal(
+        id=id_,
+        type=kind,
+        roles=tuple(roles),
+        controller=controller,
+        attributes=attributes,  # type: ignore[arg-type]  # types are checked when they are sent
+    )
+
+
+def question(
+    *,
+    principal: Principal,
+    action: str,
+    data: str | Iterable[str],
+    subject: str | Subject,
+    purpose: str,
+    channel: str = "",
+    recipient: Recipient | None = None,
+    resource: Resource | None = None,
+    context: Attributes | None = None,
+    signals: Attributes | None = None,
+    partial: bool = False,
+    all_reasons: bool = False,
+) -> authorization_pb2.CheckRequest:
+    """The question as a message.
+
+    Raises:
+        TypeError: an attribute has a type that the wire does not carry.
+        ValueError: a datetime without a time zone.
+    """
+    person_ = Subject(id=subject) if isinstance(subject, str) else subject
+    message = authorization_pb2.CheckRequest(
+        principal=decision_pb2.Principal(
+            id=principal.id,
+            type=principal.type,
+            roles=principal.roles,
+            controller=principal.controller,
+            attributes=_attributes(principal.attributes),
+        ),
+        action=action,
+        data=[data] if isinstance(data, str) else list(data),
+        subject=decision_pb2.DataSubject(id=person_.id, attributes=_attributes(person_.attributes)),
+        purpose=purpose,
+        channel=channel,
+        context=_attributes(context or {}),
+        signals=_attributes(signals or {}),
+        partial=partial,
+    )
+    if all_reasons:
+        message.detail = authorization_pb2.DETAIL_ALL_REASONS
+    if recipient is not None:
+        message.recipient.CopyFrom(
+            decision_pb2.Recipient(
+                id=recipient.id,
+                roles=recipient.roles,
+                country=recipient.country,
+                attributes=_attributes(recipient.attributes),
+            )
+        )
+    if resource is not None:
+        message.resource.CopyFrom(_resource(resource))
+    return message
+
+
+def _resource(resource: Resource) -> decision_pb2.Resource:
+    message = decision_pb2.Resource(
+        id=resource.id,
+        collected_for=resource.collected_for,
+        collected_on=resource.collected_on,
+        attributes=_attributes(resource.attributes),
+    )
+    if resource.collected_at is not None:
+        message.collected_at.CopyFrom(timestamp(resource.collected_at))
+    return message
+
+
+def _attributes(values: Attributes) -> list[decision_pb2.Attribute]:
+    # In one order, so that equal questions have equal bytes and meet in the answer cache.
+    return [
+        decision_pb2.Attribute(name=name, value=_value(name, value))
+        for name, value in sorted(values.items())
+        if value is not None
+    ]
+
+
+def _value(name: str, value: object) -> decision_pb2.Value:
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value)
+    if isinstance(value, (list, tuple)):
+        values = [_scalar(name, item) for item in value]
+        return decision_pb2.Value(list=decision_pb2.ValueList(values=values))
+    return _scalar(name, value)
+
+
+def _scalar(name: str, value: object) -> decision_pb2.Value:
+    match value:
+        case str():
+            return decision_pb2.Value(text=value)
+        case bool():  # before int, which it is too
+            return decision_pb2.Value(flag=value)
+        case int():
+            return decision_pb2.Value(number=value)
+        case Decimal():
+            return decision_pb2.Value(decimal=format(value, "f"))
+        case datetime():  # before date, which it is too
+            return decision_pb2.Value(time=timestamp(value))
+        case date():
+            return decision_pb2.Value(date=value.isoformat())
+        case timedelta():
+            return decision_pb2.Value(duration=_duration(value))
+        case _:
+            kind = type(value).__name__
+            raise TypeError(f"attribute {name!r}: a value of type {kind} cannot be sent")
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    """The wire's form of an aware datetime.
+
+    Raises:
+        ValueError: it has no time zone.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("a datetime needs a time zone")
+    length = moment - _EPOCH
+    return Timestamp(
+        seconds=length.days * 86_400 + length.seconds, nanos=length.microseconds * 1_000
+    )
+
+
+def _duration(length: timedelta) -> Duration:
+    micros = (length.days * 86_400 + length.seconds) * 1_000_000 + length.microseconds
+    seconds, rest = divmod(abs(micros), 1_000_000)
+    sign = -1 if micros < 0 else 1
+    return Duration(seconds=sign * seconds, nanos=sign * rest * 1_000)
