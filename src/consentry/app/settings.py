@@ -47,11 +47,14 @@ class _Section(BaseModel):
 class PolicySettings(_Section):
     """Where the policies are and how they are followed."""
 
-    path: Path = Field(Path("policies"), description="Folder with the .policy files.")
-    is_watched: bool = Field(True, description="Load again by itself when the folder changes.")
-    watch_interval_s: PositiveFloat = Field(1.0, description="Time between two looks.")
+    path: Path = Field(default=Path("policies"), description="Folder with the .policy files.")
+    is_watched: bool = Field(
+        default=True, description="Load again by itself when the folder changes."
+    )
+    watch_interval_s: PositiveFloat = Field(default=1.0, description="Time between two looks.")
     max_age_s: PositiveFloat | None = Field(
-        None, description="Not ready when the set was last confirmed longer ago; none: no limit."
+        default=None,
+        description="Not ready when the set was last confirmed longer ago; none: no limit.",
     )
 
 
@@ -59,60 +62,72 @@ class StateSettings(_Section):
     """What must outlive the process: the ledger, the decision log, the archive of policies."""
 
     path: Path = Field(
-        Path("var/consentry"),
+        default=Path("var/consentry"),
         description="Folder for ledger/, audit/ and policies/; made with mode 0700.",
     )
     allow_ephemeral_ledger: bool = Field(
-        False, description="Start even if the folder dies with the container."
+        default=False, description="Start even if the folder dies with the container."
     )
 
 
 class ServerSettings(_Section):
     """Addresses, limits and times of the doors; a Unix socket is `unix:/path`."""
 
-    listen: tuple[str, ...] = Field(("127.0.0.1:7470",), description="Addresses for gRPC.")
-    health: str | None = Field("127.0.0.1:7471", description="gRPC health only; none: no door.")
-    http: str | None = Field("127.0.0.1:7472", description="/metrics, /livez, /readyz; none: off.")
+    listen: tuple[str, ...] = Field(default=("127.0.0.1:7470",), description="Addresses for gRPC.")
+    health: str | None = Field(
+        default="127.0.0.1:7471", description="gRPC health only; none: no door."
+    )
+    http: str | None = Field(
+        default="127.0.0.1:7472", description="/metrics, /livez, /readyz; none: off."
+    )
     insecure_off_loopback: bool = Field(
-        False, description="Allow gRPC without TLS on addresses that others can reach."
+        default=False, description="Allow gRPC without TLS on addresses that others can reach."
     )
     socket_mode: Annotated[int, Field(ge=0, le=0o777)] = Field(
-        0o600, description="File mode of Unix sockets, as a number (0o600 in TOML)."
+        default=0o600, description="File mode of Unix sockets, as a number (0o600 in TOML)."
     )
-    max_batch_items: PositiveInt = Field(1_000, description="Most checks in one CheckBatch.")
-    check_threads: PositiveInt = Field(4, description="Threads for checks.")
-    check_limit: PositiveInt = Field(256, description="Checks in flight before refusing.")
-    wait_limit: PositiveInt = Field(64, description="Writes in flight before refusing.")
+    max_batch_items: PositiveInt = Field(
+        default=1_000, description="Most checks in one CheckBatch."
+    )
+    check_threads: PositiveInt = Field(default=4, description="Threads for checks.")
+    check_limit: PositiveInt = Field(default=256, description="Checks in flight before refusing.")
+    wait_limit: PositiveInt = Field(default=64, description="Writes in flight before refusing.")
     drain_delay_s: _NotNegative = Field(
-        3.0, description="How long to serve on after SIGTERM while readiness says no."
+        default=3.0, description="How long to serve on after SIGTERM while readiness says no."
     )
-    grace_s: _NotNegative = Field(10.0, description="Longest wait for calls in flight.")
+    grace_s: _NotNegative = Field(default=10.0, description="Longest wait for calls in flight.")
 
 
 class CacheSettings(_Section):
     """The answer cache."""
 
     mode: Literal["on", "off", "compare"] = Field(
-        "on", description="`compare` evaluates every hit again and counts differences."
+        default="on", description="`compare` evaluates every hit again and counts differences."
     )
-    max_entries: PositiveInt = Field(50_000, description="Most answers kept.")
-    max_bytes: PositiveInt = Field(64 * 1024 * 1024, description="Most memory for answers.")
-    max_age_s: PositiveFloat = Field(30.0, description="Longest life of a kept answer.")
+    max_entries: PositiveInt = Field(default=50_000, description="Most answers kept.")
+    max_bytes: PositiveInt = Field(default=64 * 1024 * 1024, description="Most memory for answers.")
+    max_age_s: PositiveFloat = Field(default=30.0, description="Longest life of a kept answer.")
 
 
 class AuditSettings(_Section):
     """The decision log."""
 
-    is_enabled: bool = Field(True, description="Write a record of every answer.")
-    capacity: PositiveInt = Field(65_536, description="Records waiting before some are dropped.")
-    max_file_bytes: PositiveInt = Field(64 * 1024 * 1024, description="Size at which to rotate.")
-    keep_count: Annotated[int, Field(ge=0)] = Field(8, description="Older files to keep.")
+    is_enabled: bool = Field(default=True, description="Write a record of every answer.")
+    capacity: PositiveInt = Field(
+        default=65_536, description="Records waiting before some are dropped."
+    )
+    max_file_bytes: PositiveInt = Field(
+        default=64 * 1024 * 1024, description="Size at which to rotate."
+    )
+    keep_count: Annotated[int, Field(ge=0)] = Field(default=8, description="Older files to keep.")
 
 
 class LogSettings(_Section):
     """The log of the sidecar's own life."""
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level.")
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least level."
+    )
 
 
 class Settings(BaseSettings):

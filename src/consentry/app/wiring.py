@@ -56,12 +56,12 @@ class Application:
         told_version = version("consentry")
         state = settings.state.path
         make_state_folders(state)
-        self.metrics: Final = Metrics(version=told_version)
-        self.audit: Final = self._open_audit(opening)
-        self.ledger: Final = SqliteLedger(state / LEDGER_FOLDER / LEDGER_FILE, clock=clock, ids=ids)
+        self.metrics = Metrics(version=told_version)
+        self.audit = self._open_audit(opening)
+        self.ledger = SqliteLedger(state / LEDGER_FOLDER / LEDGER_FILE, clock=clock, ids=ids)
         opening.callback(self.ledger.close)
         folder = settings.policies.path
-        self.store: Final = PolicyStore(
+        self.store = PolicyStore(
             read_sources=lambda: read_policy_folder(folder),
             packs=read_packs(),
             clock=clock,
@@ -70,7 +70,7 @@ class Application:
             max_age_s=settings.policies.max_age_s,
         )
         cache = settings.cache
-        self.point: Final = DecisionPoint(
+        self.point = DecisionPoint(
             policies=self.store,
             ledger=self.ledger,
             codec=ProtoCodec(),
@@ -82,7 +82,7 @@ class Application:
             cache_mode=CacheMode(cache.mode),
             max_age_s=cache.max_age_s,
         )
-        self.sidecar: Final = Sidecar(
+        self.sidecar = Sidecar(
             decider=self.point,
             ledger=self.ledger,
             policies=self.store,
@@ -90,7 +90,7 @@ class Application:
             clock=clock,
             options=server_options(settings, told_version),
         )
-        self.watcher: Final = PolicyWatcher(
+        self.watcher = PolicyWatcher(
             look=lambda: look_at_folder(folder),
             store=self.store,
             interval_s=settings.policies.watch_interval_s,

@@ -228,7 +228,7 @@ def _name(text: str) -> Name:
 
 def _party(option: str, word: str) -> PartyRef:
     kind, colon, name = word.partition(":")
-    kinds = ("service", "person", "agent", "job")
+    kinds: tuple[str, ...] = ("service", "person", "agent", "job")
     if option == "--recipient":
         kinds = ("recipient", "role", "country", *kinds)
     if not colon or not name or kind not in kinds:

@@ -6,7 +6,7 @@ import shutil
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from consentry.app.demo.narrator import Narrator
 from consentry.app.demo.processes import Department, SidecarProcess
@@ -40,6 +40,12 @@ _COUNT: Final[dict[str, object]] = {
     "data": ["customer.number", "customer.orders.total"],
     "purpose": "analytics.reporting",
 }
+_RECORD: Final = {
+    "email": "ada@example.org",
+    "phone": "+49 30 5550 0199",
+    "delivery_note": "Ring twice, the dog is friendly",
+    "allergies": "peanuts",
+}
 _ADDED_RULE: Final = """
 forbid spring_break "No newsletter while we move the warehouse" {
     for marketing.email
@@ -62,8 +68,9 @@ class Story:
         self._policies: Final = policies
         self._folder: Final = folder
         self._stack: Final = ExitStack()
+        self._departments: Final[list[Department]] = []
 
-    def __enter__(self) -> Story:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_problem: object) -> None:
@@ -106,21 +113,23 @@ class Story:
         self._mailer = self._hire("marketing", self._sidecar.socket)
         self._support = self._hire("support", self._sidecar.tcp)
         self._analytics = self._hire("analytics", self._sidecar.socket)
+        self._privacy = self._hire("privacy", self._sidecar.socket)
         self._digest = str(self._sidecar.ready["digest"])
         self._tell.say(
             f"The sidecar (process {self._sidecar.process_id}) listens on a Unix socket and on "
             f"{self._sidecar.tcp}. Its policy set is {self._digest[:12]}."
         )
-        for department in (self._mailer, self._support, self._analytics):
+        for department in self._departments:
             answer = department.ask("hello")
             self._tell.expect("who answers", answer["process_id"], department.process_id)
         self._tell.say(
-            "Marketing and analytics call over the socket, support over TCP; each is a process of "
-            "its own."
+            "Marketing, analytics and the privacy office call over the socket, support over TCP; "
+            "each is a process of its own."
         )
 
     def _hire(self, name: str, target: str) -> Department:
         department = Department(name, target, self._folder)
+        self._departments.append(department)
         self._stack.callback(department.stop)
         return department
 
@@ -149,8 +158,8 @@ class Story:
             subject=ADA,
             purpose="marketing",
             notice="2026-03",
-            proof_method="web form",
-            idempotency_key="demo-form-1",
+            method="web form",
+            key="demo-form-1",
         )
         self._tell.show(
             "support",
@@ -162,7 +171,9 @@ class Story:
         self._tell.expect(
             "the obligations", "unsubscribe_link" in answer["obligations"], wanted=True
         )
-        self._tell.say(f"That holds until {answer['valid_until']}, unless she says otherwise.")
+        self._tell.say(
+            f"The mailer may rely on that until {answer['valid_until']} at most; then it asks again."
+        )
 
     def _see_masks(self) -> None:
         answer = self._ask(self._support, "Ada's contact data, for ticket SR-1042?", _LOOK_UP)
@@ -170,9 +181,12 @@ class Story:
         wanted = {"customer.contact.phone": "last 4", "customer.orders.delivery_note": "redact"}
         self._tell.expect("the masks", answer["masks"], wanted)
         self._tell.expect("the obligation", "log_the_ticket" in answer["obligations"], wanted=True)
-        record = self._support.ask("apply", phone="+49 30 5550 0199", **_LOOK_UP)
-        self._tell.expect("the phone number shown", record["phone"], "************0199")
-        self._tell.say(f"The desk's screen shows {record['phone']}.")
+        record = self._support.ask("apply", record=_RECORD, **_LOOK_UP)["record"]
+        self._tell.expect("the phone number shown", record["phone"], "•" * 12 + "0199")
+        self._tell.expect("the note shown", record["delivery_note"], "[redacted]")
+        self._tell.expect("the allergies shown", record.get("allergies"), None)
+        shown = ", ".join(f"{key} {value}" for key, value in record.items())
+        self._tell.say(f"So the desk's screen shows: {shown}.")
         answer = self._ask(
             self._analytics, "customer number and order total?", {**_COUNT, "subject": ADA}
         )
@@ -189,8 +203,8 @@ class Story:
             kind="withdrawn",
             subject=ADA,
             purpose="marketing.email",
-            proof_method="telephone call",
-            idempotency_key="demo-call-1",
+            method="telephone call",
+            key="demo-call-1",
         )
         self._tell.show(
             "support",
@@ -212,8 +226,8 @@ class Story:
             subject="customer-4712",
             purpose="marketing",
             notice="2026-03",
-            proof_method="web form",
-            idempotency_key="demo-form-2",
+            method="web form",
+            key="demo-form-2",
         )
         for_cy = {**_MAIL, "subject": "customer-4712"}
         answer = self._ask(self._mailer, "Cy agreed too: may I e-mail Cy?", for_cy)
@@ -222,7 +236,7 @@ class Story:
         self._good = file.read_text(encoding="utf-8")
         file.write_text(self._good + _ADDED_RULE, encoding="utf-8")
         self._tell.quote(_ADDED_RULE.strip())
-        loaded = self._support.ask("reload")
+        loaded = self._privacy.ask("reload")
         self._tell.expect("reloaded", loaded["is_reloaded"], wanted=True)
         self._tell.say(f"Policy set {self._digest[:12]} gave way to {loaded['digest'][:12]}.")
         answer = self._ask(self._mailer, "may I e-mail Cy?", for_cy)
@@ -234,7 +248,7 @@ class Story:
         file = self._sidecar.policies / "marketing.policy"
         broken = self._good + _ADDED_RULE.replace("marketing.email", "marketing.emial")
         file.write_text(broken, encoding="utf-8")
-        loaded = self._support.ask("reload")
+        loaded = self._privacy.ask("reload")
         self._tell.expect("reloaded", loaded["is_reloaded"], wanted=False)
         self._tell.expect("the active policy set", loaded["digest"], self._digest)
         self._tell.expect("errors told", len(loaded["diagnostics"]), 1)
@@ -246,29 +260,29 @@ class Story:
         answer = self._ask(self._mailer, "may I e-mail Cy?", for_cy)
         self._expect(answer, permitted=False, reason="spring_break")
         file.write_text(self._good, encoding="utf-8")
-        loaded = self._support.ask("reload")
+        loaded = self._privacy.ask("reload")
         self._tell.expect("reloaded", loaded["is_reloaded"], wanted=True)
         answer = self._ask(self._mailer, "the file is mended: may I e-mail Cy?", for_cy)
         self._expect(answer, permitted=True, reason="consent_valid")
 
     def _run_batch(self) -> None:
-        answer = self._analytics.ask("batch", count=BATCH, question=_COUNT)
-        self._tell.expect("answers", answer["count"], BATCH)
-        self._tell.expect("permitted", answer["permitted"], BATCH)
-        self._tell.expect("policy sets that answered", answer["digests"], 1)
-        self._tell.expect("ledger positions that answered", answer["positions"], 1)
-        self._tell.show(
-            "analytics",
-            f"order totals of {BATCH:,} customers?",
-            f"{answer['permitted']:,} permitted under one policy set and one ledger position, "
-            f"{answer['micros_each']:.1f} us each",
-            is_good=True,
-        )
+        asks = f"order totals of {BATCH:,} customers, whom nobody asked about today?"
+        for question in (asks, "the same once more?"):
+            answer = self._analytics.ask("batch", count=BATCH, words=_COUNT)
+            self._tell.expect("answers", answer["count"], BATCH)
+            self._tell.expect("permitted", answer["permitted"], BATCH)
+            self._tell.expect("policy sets that answered", answer["digests"], 1)
+            self._tell.expect("ledger positions that answered", answer["positions"], 1)
+            told = (
+                f"{answer['permitted']:,} permitted under one policy set and one ledger position, "
+                f"{answer['micros_each']:.1f} us each"
+            )
+            self._tell.show("analytics", question, told, is_good=True)
 
     def _measure(self) -> None:
         for who, door in ((self._mailer, "Unix socket"), (self._support, "TCP")):
             question = _MAIL if who is self._mailer else _LOOK_UP
-            answer = who.ask("measure", count=CALLS, question=question)
+            answer = who.ask("measure", count=CALLS, words=question)
             self._tell.expect("answers", answer["count"], CALLS)
             self._tell.say(
                 f"{CALLS} checks one after another over {door}: p50 {answer['p50_us']:,.0f} us, "
@@ -287,7 +301,7 @@ class Story:
         self._tell.quote("\n".join(shown))
 
     def _end(self) -> None:
-        for department in (self._mailer, self._support, self._analytics):
+        for department in self._departments:
             self._tell.expect(f"{department.name} left with", department.stop(), 0)
         self._tell.expect("the sidecar left with", self._sidecar.stop(), 0)
         self._tell.say("The sidecar drained and left with status 0. Nothing is left behind.")
