@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from consentry.compiler.compile import compile_policies
 from consentry.consent.resolver import SubjectView
-
 from consentry.diagnostics.span import Source
 from consentry.engine.evaluate import evaluate
 from consentry.engine.link import link

@@ -58,7 +58,7 @@ def measure(*, rounds: int, calls: int, in_flight: int, say: Callable[[str], Non
     """Microseconds of server CPU per call: `echo`, `echo again`, `hit`, `miss`."""
     with (
         tempfile.TemporaryDirectory() as state,
-        running_sidecar(ROOT / "policies", Path(state), "--watch-interval-s", "60") as sidecar,
+        running_sidecar(ROOT / "policies", Path(state), "--no-watch") as sidecar,
     ):
         record_consent(sidecar.target)
         hit_body = newsletter_check()
@@ -93,7 +93,7 @@ def measure_batch(*, rounds: int, say: Callable[[str], None]) -> Series:
     size, batches = 1000, 4
     with (
         tempfile.TemporaryDirectory() as state,
-        running_sidecar(ROOT / "policies", Path(state), "--watch-interval-s", "60") as sidecar,
+        running_sidecar(ROOT / "policies", Path(state), "--no-watch") as sidecar,
     ):
         record_consent(sidecar.target)
         caller = Caller(sidecar.target, sidecar.pid)
