@@ -88,6 +88,10 @@ class Policies(Protocol):
         """The set that decides now; None before the first load."""
         ...
 
+    def on_change(self, listener: Callable[[Snapshot], None]) -> None:
+        """Call `listener` after each change."""
+        ...
+
 
 class DecisionPoint:
     """Answers checks. Safe under threads; owns the answer cache and nothing else that changes."""
@@ -123,6 +127,9 @@ class DecisionPoint:
         self._new_id = ids.new_id
         self._count = {r: metrics.cache_requests.cell(r).add for r in CACHE_RESULTS}
         self._time = {r: metrics.decision_seconds.histogram(r).observe for r in CACHE_RESULTS}
+        if audit is not None:
+            metrics.watch_audit(audit)
+        policies.on_change(self._forget)
         metrics.watch_gauge("cache_entries", self.cache.__len__)
         metrics.watch_gauge("ledger_position", ledger.position)
         metrics.watch_gauge("consent_age_seconds", self._age_s)
@@ -240,12 +247,14 @@ class DecisionPoint:
             and cell is not None
             and len(raw) <= MAX_KEY_BYTES
             and until_us > now_us
-            # The versions were read before the work; what moved since must not be kept.
-            and cell.view is view
-            and self._policies.current is snapshot
+            and self._is_current(snapshot, cell, view)
             and self.cache.store(raw, entry)
         )
         return entry, is_kept
+
+    def _is_current(self, snapshot: Snapshot, cell: SubjectCell, view: ConsentView) -> bool:
+        # The versions were read before the work; what moved since must not be kept.
+        return cell.view is view and self._policies.current is snapshot
 
     def _view(
         self, request: Request, position: int, now_us: int
@@ -289,6 +298,10 @@ class DecisionPoint:
             request.purpose if request.purpose in program.purpose_names else OTHER,
             request.action if request.action in program.actions else OTHER,
         ).add
+
+    def _forget(self, _: Snapshot) -> None:
+        # Answers from the set before can never be given again; free them, in the loading thread.
+        self.cache.drop_older()
 
     def _age_s(self) -> float:
         return self._ledger.age_us(self._now_us()) / MICROS_PER_SECOND

@@ -24,6 +24,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from consentry.telemetry.audit import AuditLog
 from consentry.telemetry.cells import Amount, Cell, CounterFamily, HistogramFamily
 
 log = logging.getLogger(__name__)
@@ -164,6 +165,12 @@ class Metrics(Collector):
         GAUGES[name]
         with self._lock:
             self._gauges[name] = read
+
+    def watch_audit(self, audit: AuditLog) -> None:
+        """Report what `audit` stores, drops and still holds."""
+        self.audit_records = audit.written
+        self.audit_dropped = audit.dropped
+        self.watch_gauge("audit_queue_depth", audit.waiting_count)
 
     def watch_queue(self, queue: str, read: Callable[[], float]) -> None:
         """Report the length of `queue` (a thread pool's backlog) at each scrape."""
