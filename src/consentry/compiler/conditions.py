@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from consentry.compiler.conditions_check import Checker, find_excess
-from consentry.compiler.conditions_ir import Atom, Chain, Known, Logic, Sense, Touch, chain
+from consentry.compiler.conditions_ir import (
+    Atom,
+    Chain,
+    Known,
+    Logic,
+    Reading,
+    Sense,
+    chain,
+    find_readings,
+)
 from consentry.compiler.conditions_names import ConditionRole, Names
 from consentry.compiler.conditions_polarity import ROLE_SENSE
 from consentry.compiler.conditions_problems import Problems
@@ -75,12 +84,12 @@ class ConditionCompiler:
         return condition
 
     def _condition(self, logic: Logic, role: ConditionRole, names: Names) -> Condition:
-        touches = _touches(logic)
+        readings = _readings(logic)
         code = self._writer.number(logic)
         condition = Condition(
             code=code, if_consented=code, at_best=code, at_worst=code, reads=tuple(names.reads)
         )
-        if touches <= {Touch.NOTHING}:
+        if not readings:
             return condition
         widens = ROLE_SENSE[role] is not Sense.NARROWS
         best, worst = (TRUE, FALSE) if widens else (FALSE, TRUE)
@@ -89,8 +98,8 @@ class ConditionCompiler:
             if_consented=self._writer.number(_flawless(logic, best)),
             at_best=self._writer.number(_settled(logic, best)),
             at_worst=self._writer.number(_settled(logic, worst)),
-            reads_consent=not touches <= {Touch.NOTHING, Touch.RIGHT},
-            reads_rights=Touch.RIGHT in touches,
+            reads_consent=Reading.CONSENT in readings,
+            reads_rights=Reading.RIGHTS in readings,
         )
 
     def build(self) -> tuple[bytes, tuple[object, ...]]:
@@ -119,10 +128,10 @@ class ConditionCompiler:
         return tuple(items) if len(items) == len(expr.items) else None
 
 
-def _touches(logic: Logic) -> set[Touch]:
+def _readings(logic: Logic) -> frozenset[Reading]:
     if isinstance(logic, Chain):
-        return set().union(*(_touches(item) for item in logic.items))
-    return {logic.touch} if isinstance(logic, Atom) else set()
+        return frozenset[Reading]().union(*(_readings(item) for item in logic.items))
+    return find_readings(logic)[0] if isinstance(logic, Atom) else frozenset()
 
 
 def _settled(logic: Logic, value: Tri) -> Logic:
@@ -132,7 +141,7 @@ def _settled(logic: Logic, value: Tri) -> Logic:
     if isinstance(logic, Chain):
         items = tuple(_settled(item, value) for item in logic.items)
         return chain(items, is_all=logic.is_all)
-    if isinstance(logic, Atom) and logic.touch is not Touch.NOTHING:
+    if isinstance(logic, Atom) and _readings(logic):
         return Known(value)
     return logic
 
@@ -144,6 +153,6 @@ def _flawless(logic: Logic, best: Tri) -> Logic:
     if isinstance(logic, Chain):
         items = tuple(_flawless(item, best) for item in logic.items)
         return chain(items, is_all=logic.is_all)
-    if isinstance(logic, Atom) and logic.touch not in (Touch.NOTHING, Touch.RIGHT):
+    if Reading.CONSENT in _readings(logic) and isinstance(logic, Atom):
         return Known(best if logic.flawless is None else logic.flawless)
     return logic

@@ -124,6 +124,37 @@ class Atom:
     flawless: Tri | None = None
 
 
+class Reading(StrEnum):
+    """Parts of the ledger that an atom reads."""
+
+    CONSENT = "consent"
+    RIGHTS = "rights"
+
+
+def find_readings(atom: Atom) -> tuple[frozenset[Reading], frozenset[str]]:
+    """Which parts of the ledger an atom reads, and which tracks of rights."""
+    readings: set[Reading] = set()
+    tracks: set[str] = set()
+    stack: list[Px] = [*atom.loads, atom.test]
+    while stack:
+        px = stack.pop()
+        match px:
+            case Fact("standing" | "state"):
+                readings.add(Reading.CONSENT)
+            case Operator("consented"):
+                readings.add(Reading.CONSENT)
+            case Operator("right_at" | "right_active", (_, Constant(_, track))):
+                readings.add(Reading.RIGHTS)
+                tracks.add(str(track))
+            case Operator(_, arguments):
+                stack.extend(arguments)
+            case Binary(_, left, right):
+                stack.extend((left, right))
+            case _:
+                pass
+    return frozenset(readings), frozenset(tracks)
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """A constant truth."""

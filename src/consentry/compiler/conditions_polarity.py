@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from consentry.compiler.conditions_ir import OPPOSITE, Atom, Logic, Sense, Touch
+from consentry.compiler.conditions_ir import OPPOSITE, Atom, Logic, Sense, Touch, find_readings
 from consentry.compiler.conditions_names import ConditionRole
 from consentry.compiler.conditions_problems import Problems
 from consentry.diagnostics.span import Span
+from consentry.model.consent import WIDENING_TRACKS
 
 # What the whole condition's being true does.
 ROLE_SENSE: Final = {
@@ -56,31 +57,32 @@ def check_polarity(
             "compare with `<` or `>` only, with the right's time on one side",
         )
         return False
-    if logic.sense is Sense.NARROWS:
-        problems.error(
-            "C450",
-            f"{_TEXTS[logic.touch]} must never permit more",
-            span,
-            _where(role, logic),
-            "it may make a `forbid` fire or a `permit` fail: turn the condition round",
-        )
-    else:
+    # A fact that narrows stands where it would widen, or the reverse. Which of the two it is does
+    # not show in the sense of a comparison, which has sides.
+    is_widening = logic.touch in (Touch.JOINT, Touch.CONSENTED)
+    if logic.touch is Touch.RIGHT:
+        is_widening = bool(find_readings(logic)[1] & WIDENING_TRACKS)
+    if is_widening:
         problems.error(
             "C451",
             f"{_TEXTS[logic.touch]} must never permit less",
             span,
-            _where(role, logic),
+            f"here it could make the `{role.value}` {_fails(wanted, is_permitting=False)}",
             "it may make a `permit` hold or a `forbid` fail: turn the condition round",
+        )
+    else:
+        problems.error(
+            "C450",
+            f"{_TEXTS[logic.touch]} must never permit more",
+            span,
+            f"here it could make the `{role.value}` {_fails(wanted, is_permitting=True)}",
+            "it may make a `forbid` fire or a `permit` fail: turn the condition round",
         )
     return False
 
 
-def _where(role: ConditionRole, logic: Atom) -> str:
-    if logic.sense is Sense.NARROWS:
-        is_permit = ROLE_SENSE[role] is Sense.WIDENS
-        return f"here it would make the `{role.value}` {'hold' if is_permit else 'fail'}"
-    return f"here it would make the `{role.value}` {_fires(role)}"
-
-
-def _fires(role: ConditionRole) -> str:
-    return "fail" if ROLE_SENSE[role] is Sense.WIDENS else "fire"
+def _fails(role_sense: Sense, *, is_permitting: bool) -> str:
+    """What the fact would do to the rule, in a word."""
+    if role_sense is Sense.WIDENS:
+        return "hold" if is_permitting else "fail"
+    return "fail" if is_permitting else "fire"

@@ -17,7 +17,6 @@ from consentry.model.consent import Standing
 from consentry.model.facts import Facts
 from consentry.model.operators_time import (
     NEVER_US,
-    age_between,
     age_compare,
     age_months,
     clock_between,
@@ -172,6 +171,11 @@ def below(indices: Iterable[int], lineages: tuple[tuple[int, ...], ...]) -> froz
     return frozenset(i for i, lineage in enumerate(lineages) if not tops.isdisjoint(lineage))
 
 
+def consented(f: Facts, purpose: int, qualities: frozenset[str]) -> Tri:
+    """Whether a consent with these qualities to another purpose stands."""
+    return f.consented(purpose, qualities)
+
+
 def is_given(standing: Standing | None) -> bool:
     """Whether the consent asked about stands with nothing wrong; no consent is not given."""
     return standing is not None and not standing.problems
@@ -273,12 +277,12 @@ def _version(text: str) -> list[tuple[int, int, str]]:
 
 
 NAMESPACE: Final[dict[str, Callable[..., object]]] = {
-    "age_between": age_between,
     "age_compare": age_compare,
     "all_dated": all_dated,
     "any_dated": any_dated,
     "below": below,
     "clock_between": clock_between,
+    "consented": consented,
     "covers_dated": covers_dated,
     "data_of": data_of,
     "duration_order": duration_order,
@@ -298,6 +302,7 @@ NAMESPACE: Final[dict[str, Callable[..., object]]] = {
     "midnight": midnight,
     "name_indices": name_indices,
     "notice_of": notice_of,
+    "notice_order": notice_order,
     "now_eq": now_eq,
     "now_ge": now_ge,
     "now_gt": now_gt,

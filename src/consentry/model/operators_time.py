@@ -202,16 +202,6 @@ def age_compare(f: Facts, op: str, born: date, months: int) -> bool:
     )
 
 
-def age_between(f: Facts, born: date, low: int, high: int) -> bool:
-    """`low <= age(born) < high`, in months that are whole years."""
-    instants = (_birthday_us(born, low // 12), _birthday_us(born, high // 12))
-    return _note_first_change(
-        f,
-        lambda now_us: low <= age_months(born, now_us) < high,
-        (at for at in instants if at is not None),
-    )
-
-
 def _is_clock_between(at_us: int, zone: ZoneInfo, low: int, high: int) -> bool:
     local = datetime_of(at_us).astimezone(zone)
     minute = local.hour * 60 + local.minute
