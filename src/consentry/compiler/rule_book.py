@@ -144,6 +144,7 @@ def _attach_exceptions(book: RuleBook, report: Report) -> None:
         for place, lowered in enumerate(book.rules)
         if lowered.rule.regime == 0 and lowered.rule.kind is RuleKind.FORBID
     }
+    others = {lowered.rule.name: lowered for lowered in book.rules if lowered.rule.regime == 0}
     of_regimes = {
         lowered.rule.name: book.regimes[lowered.rule.regime].name
         for lowered in book.rules
@@ -164,6 +165,14 @@ def _attach_exceptions(book: RuleBook, report: Report) -> None:
                 f"an exception cannot lift a `forbid` of regime `{regime}`",
                 lifted.span,
                 label="the law's, not the house's",
+            )
+        elif (other := others.get(lifted.text)) is not None:
+            report.error(
+                "R219",
+                f"`{lifted.text}` is not a `forbid`",
+                lifted.span,
+                label=f"this is declared with `{other.declared.word.value}`",
+                help="an exception lifts a `forbid`",
             )
         else:
             report.unknown("R219", "forbid of the house", lifted, forbids)
