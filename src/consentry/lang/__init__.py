@@ -1,1 +1,4 @@
-"""The policy language as text: grammar, tree, words, recovery, printer. The only room that knows Lark."""
+"""The policy language as text: grammar, tree, words, recovery, printer.
+
+The only room that knows Lark.
+"""

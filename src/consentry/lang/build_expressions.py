@@ -16,6 +16,7 @@ from lark import Token, Transformer
 from consentry.diagnostics.span import Span
 from consentry.diagnostics.suggest import closest
 from consentry.lang import literals
+from consentry.lang.odd_text import cut
 from consentry.lang.tokens import Piece
 from consentry.lang.tree_clauses import DurationRef
 from consentry.lang.tree_expressions import (
@@ -98,7 +99,7 @@ class ExpressionBuilder(Transformer[Token, Any]):
         if not isinstance(count, int):
             number.problems.error(
                 "P107",
-                f"bad number `{number.value}`",
+                f"bad number `{cut(number.value)}`",
                 number.span,
                 label="a length of time is a whole number",
             )
@@ -113,7 +114,7 @@ class ExpressionBuilder(Transformer[Token, Any]):
             near = closest(unit.value, literals.UNIT_WORDS)
             unit.problems.error(
                 "P110",
-                f"unknown unit of time `{unit.value}`",
+                f"unknown unit of time `{cut(unit.value)}`",
                 unit.span,
                 label="a length of time is counted in seconds, minutes, hours, days, ... years",
                 try_this=f"did you mean `{near}`?" if near else "",

@@ -8,6 +8,7 @@ from typing import Final
 from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Span
 from consentry.diagnostics.suggest import closest
+from consentry.lang.odd_text import cut
 from consentry.lang.tokens import Piece
 from consentry.lang.words import (
     COMPARISONS,
@@ -24,7 +25,21 @@ from consentry.lang.words import (
 
 _BLOCK_WORDS: Final = (RULE_CLAUSES, PURPOSE_PARTS, REGIME_PARTS, TEST_PARTS)
 _NAME_PLACES: Final = frozenset({"DATA", "ATTRIBUTES"})
-_SHOWN_LENGTH: Final = 30
+# What a clause is about, where its first word is missing.
+_CLAUSE_IDEAS: Final = {
+    "WHO": "a party",
+    "TO": "a party",
+    "MAY": "an action",
+    "DATA": "data",
+    "FOR": "a purpose",
+    "VIA": "a channel",
+    "BASIS": "a basis",
+    "ON": "a reason",
+    "LIFTS": "the name of a forbid",
+    "REUSES": "a purpose",
+    "IS": "a tag",
+    "AS": "a standard key",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +56,7 @@ class Situation:
 
 def shown(piece: Piece) -> str:
     """The piece as the author wrote it, cut when it is long."""
-    text = str(piece)
-    return f"`{text}`" if len(text) <= _SHOWN_LENGTH else f"`{text[:_SHOWN_LENGTH]}...`"
+    return f"`{cut(str(piece))}`"
 
 
 def is_keyword(piece: Piece) -> bool:
@@ -76,12 +90,22 @@ def explain(piece: Piece, situation: Situation) -> Diagnostic:
             "a name is expected here",
             f"choose another name, such as `my_{piece}`",
         )
+    if piece.type in COMPARISONS and "_AND" in accepted:
+        return _error(
+            "P120",
+            f"a second {shown(piece)} in one comparison",
+            piece.span,
+            "comparisons do not form chains",
+            "join two comparisons with `and`",
+        )
     near = None
     if piece.type == "NAME":
         near = closest(str(piece), (words_of(one).strip("`") for one in accepted - NAMES))
-    return _error(
-        "P120", f"unexpected {shown(piece)}", piece.span, expectation(accepted), _did_you_mean(near)
-    )
+    label = expectation(accepted)
+    before = situation.before.type if situation.before is not None else ""
+    if "NAME" in accepted and before in _CLAUSE_IDEAS:
+        label = f"expected {_CLAUSE_IDEAS[before]}"
+    return _error("P120", f"unexpected {shown(piece)}", piece.span, label, _did_you_mean(near))
 
 
 def _wants_name(situation: Situation) -> bool:

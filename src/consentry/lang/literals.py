@@ -109,7 +109,10 @@ def find_time(raw: str) -> int | None:
 
 def find_clock(raw: str) -> int | None:
     """Minutes since midnight, 00:00 to 23:59; None when no such time."""
-    hours, minutes = int(raw[:2]), int(raw[3:])
+    match = re.fullmatch(r"([0-9]{2}):([0-9]{2})", raw)
+    if match is None:
+        return None
+    hours, minutes = int(match[1]), int(match[2])
     return hours * 60 + minutes if hours < 24 and minutes < 60 else None
 
 

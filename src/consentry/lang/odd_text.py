@@ -39,6 +39,14 @@ _HINTS: Final[dict[str, str]] = {
 }
 
 
+_SHOWN_LENGTH: Final = 30
+
+
+def cut(text: str) -> str:
+    """The text for a title: long ones are cut."""
+    return text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "..."
+
+
 def _part(span: Span, start: int, end: int) -> Span:
     """The stretch of a one-line span between two offsets from its start."""
     return Span(span.file, span.start + start, span.start + end, span.line, span.column + start)
@@ -63,10 +71,10 @@ def word(text: str, span: Span, kind: str, value: str, problems: Problems) -> tu
     else:
         problems.error(
             "P115",
-            f"`{whole}` is written with capitals",
+            f"`{cut(whole)}` is written with capitals",
             _part(span, 0, len(whole)),
             label="words of the language are lower case",
-            try_this=f"write `{_snake(whole)}`",
+            try_this=f"write `{cut(_snake(whole))}`",
         )
     return ("PATH" if "." in whole else "NAME"), whole
 
@@ -74,7 +82,7 @@ def word(text: str, span: Span, kind: str, value: str, problems: Problems) -> tu
 def _ascii_help(whole: str) -> str:
     plain = unicodedata.normalize("NFKD", whole).encode("ascii", "ignore").decode()
     if plain and len(plain) >= len(whole):
-        return f"write `{plain.lower()}`; other letters belong into strings"
+        return f"write `{cut(plain.lower())}`; other letters belong into strings"
     return "names are words of `a`-`z`, `0`-`9` and `_`; other letters belong into strings"
 
 
@@ -105,7 +113,7 @@ def number(text: str, span: Span, kind: str, value: str, problems: Problems) -> 
             )
             problems.error(
                 "P109",
-                f"bad time `{whole}`",
+                f"bad time `{cut(whole)}`",
                 here,
                 label=label,
                 try_this="write it like `2026-04-01T09:00:00Z`",
@@ -116,7 +124,7 @@ def number(text: str, span: Span, kind: str, value: str, problems: Problems) -> 
             label = "the calendar has no such day" if kind == "DATE" else ""
             problems.error(
                 "P108",
-                f"bad date `{whole}`",
+                f"bad date `{cut(whole)}`",
                 here,
                 label=label,
                 try_this="" if kind == "DATE" else "write it like `2026-04-01`",
@@ -126,7 +134,7 @@ def number(text: str, span: Span, kind: str, value: str, problems: Problems) -> 
         if kind != "CLOCK" or len(whole) > len(value) or literals.find_clock(value) is None:
             problems.error(
                 "P109",
-                f"bad time of day `{whole}`",
+                f"bad time of day `{cut(whole)}`",
                 here,
                 label="a day goes from `00:00` to `23:59`",
             )
@@ -143,8 +151,7 @@ def _plain_number(whole: str, here: Span, problems: Problems) -> tuple[str, str]
         if glued is not None and is_unit:
             problem = f"a space is missing: `{glued.group(1)} {glued.group(2)}`"
     if problem is not None:
-        shown = whole if len(whole) <= 24 else whole[:20] + "..."
-        problems.error("P107", f"bad number `{shown}`", here, label=problem)
+        problems.error("P107", f"bad number `{cut(whole)}`", here, label=problem)
     return "NUMBER", whole
 
 
@@ -194,7 +201,9 @@ def _odd_run(text: str, span: Span, value: str, problems: Problems) -> tuple[str
     match = _ODD_RUN.match(text, span.start)
     run = match.group() if match else value
     hint = _HINTS.get(run) or _HINTS.get(run[:2]) or _HINTS.get(run[:1], "")
-    problems.error("P104", f"unexpected character `{run}`", _part(span, 0, len(run)), try_this=hint)
+    problems.error(
+        "P104", f"unexpected character `{cut(run)}`", _part(span, 0, len(run)), try_this=hint
+    )
     if run.startswith(("//", "/*")):
         end = text.find("\n", span.start)
         return "", text[span.start : end if end >= 0 else len(text)]

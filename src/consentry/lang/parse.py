@@ -128,13 +128,14 @@ class _Reader:
         self._depth = 0
 
     def read(self) -> ParseResult:
+        seen = self._problems.count
         for piece in self._scanner.pieces():
-            seen = self._problems.count
             if len(self._declarations) >= self._limits.max_declarations:
                 self._refuse_more(piece)
                 break
             self._take(piece, seen)
             self._before = piece
+            seen = self._problems.count
         else:
             self._end()
         module = Module(
@@ -233,11 +234,12 @@ class _Reader:
     def _is_complete(self, piece: Piece) -> bool:
         """Whether the declaration may end before this piece, and cannot go on with it.
 
-        A state's choices are those of all places that look alike, so the words that start a
-        declaration are asked for first: outside of braces none of them goes on with one.
+        A state's choices are those of all places that look alike, so what cannot go
+        on with a declaration outside of braces is asked for first.
         """
         choices = self._choices()
-        return END in choices and (piece.type in STARTERS or piece.type not in choices)
+        ends_here = piece.type in STARTERS or piece.type == "RBRACE"
+        return END in choices and (ends_here or piece.type not in choices)
 
     def _choices(self) -> Container[str]:
         assert self._state is not None

@@ -28,6 +28,10 @@ class Problems:
         elif self._first_dropped is None:
             self._first_dropped = diagnostic.span
 
+    def count_more(self, number: int) -> None:
+        """Counts problems that nobody will see, where looking at each would take too long."""
+        self.count += number
+
     def error(
         self, code: str, title: str, span: Span | None, *, label: str = "", try_this: str = ""
     ) -> None:

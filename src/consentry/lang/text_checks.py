@@ -36,13 +36,20 @@ def check_text(source: Source, problems: Problems) -> None:
 
     A byte order mark at the very start is let pass: some editors write it.
     """
-    line, line_start = 1, 0
-    for match in _FORBIDDEN.finditer(source.text):
+    line, line_start, last = 1, 0, 0
+    matches = _FORBIDDEN.finditer(source.text)
+    for match in matches:
         start = match.start()
         if start == 0 and match.group() == "\ufeff":
             continue
-        line += source.text.count("\n", line_start, start)
-        line_start = source.text.rfind("\n", 0, start) + 1
+        if problems.is_full:
+            problems.count_more(1 + sum(1 for _ in matches))
+            return
+        # Only the text since the last match is looked at, so that the whole stays linear.
+        if breaks := source.text.count("\n", last, start):
+            line += breaks
+            line_start = source.text.rindex("\n", last, start) + 1
+        last = start
         span = Span(source.name, start, start + 1, line, start - line_start + 1)
         point = code_point(match.group())
         if _BIDI_ONE.match(match.group()):

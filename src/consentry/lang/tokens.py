@@ -139,7 +139,7 @@ class Scanner:
         for bad in literals.find_bad_escapes(value):
             self.problems.error(
                 "P106",
-                f"bad escape `{value[bad.start : bad.end]}` in a string",
+                f"bad escape `{odd_text.cut(value[bad.start : bad.end])}` in a string",
                 Span(
                     span.file,
                     span.start + bad.start,

@@ -63,6 +63,11 @@ _IDEAS: Final[tuple[tuple[frozenset[str], str], ...]] = (
     (frozenset({"IS", "AS", "LBRACE"}), "tags or a block"),
     (NAMES, "a name"),
     (frozenset({"NAME", "PATH"}), "a name"),
+    (frozenset({"NAME", "USE"}), "a name"),
+    (frozenset({"_COMMA", "RBRACKET"}), "`,` or `]`"),
+    (frozenset({"_COMMA", "RBRACE"}), "`,` or `}`"),
+    (frozenset({"EXPECT"}), "`expect`"),
+    (frozenset({"LBRACE"}), "`{`"),
 )
 _WORDS: Final[dict[str, str]] = {
     "NAME": "a name",
@@ -104,7 +109,7 @@ def words_of(terminal: str) -> str:
 
 
 def expectation(terminals: Iterable[str]) -> str:
-    """`expected a clause`: at most two things, ideas before single words; empty when unclear."""
+    """`expected a clause`: at most two things; of many, the widest idea."""
     left = set(terminals) - {END}
     ideas: list[str] = []
     for group, idea in _IDEAS:
@@ -112,5 +117,5 @@ def expectation(terminals: Iterable[str]) -> str:
             left -= group
             ideas.append(idea)
     singles = sorted({words_of(terminal) for terminal in left})
-    wanted = [*ideas, *singles] if len(ideas) + len(singles) <= 2 else ideas[:2]
+    wanted = [*ideas, *singles] if len(ideas) + len(singles) <= 2 else ideas[:1]
     return "expected " + " or ".join(wanted) if wanted else ""
