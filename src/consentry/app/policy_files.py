@@ -53,8 +53,8 @@ def _read_file(path: Path) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
     try:
         return (Source(path.name, path.read_text(encoding="utf-8")),), ()
     except UnicodeDecodeError:
-        help_ = "save the file as UTF-8"
-        return (), (problem("F506", f"`{path.name}` is not UTF-8 text", path.name, help_=help_),)
+        advice = "save the file as UTF-8"
+        return (), (problem("F506", f"`{path.name}` is not UTF-8 text", path.name, advice=advice),)
     except OSError as error:
         why = (error.strerror or "unknown error").lower()
         return (), (problem("F503", f"`{path.name}` cannot be read: {why}", path.name),)

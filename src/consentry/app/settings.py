@@ -25,6 +25,8 @@ from pydantic_settings import SettingsError as SourceError
 
 ENV_PREFIX: Final = "CONSENTRY_"
 CONFIG_VARIABLE: Final = "CONSENTRY_CONFIG"
+# What services in the same pod or shell use to find the sidecar; not ours to read or refuse.
+_OF_CALLERS: Final = ("CONSENTRY_TARGET", "CONSENTRY_HTTP")
 # Kubernetes gives every pod variables for every Service; one that is named `consentry` must not
 # keep the sidecar from starting.
 _SERVICE_LINK: Final = re.compile(r"CONSENTRY_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_\d+_.*)")
@@ -191,7 +193,7 @@ def _told(problem: SourceError | ValidationError) -> tuple[str, ...]:
 
 def _refuse_unknown(variables: Mapping[str, str]) -> None:
     # Pydantic ignores variables it does not know; a misspelled one must not be silent.
-    known = {CONFIG_VARIABLE}
+    known = {CONFIG_VARIABLE, *_OF_CALLERS}
     for section, field in Settings.model_fields.items():
         name = f"{ENV_PREFIX}{section.upper()}"
         known.add(name)

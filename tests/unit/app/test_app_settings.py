@@ -84,12 +84,13 @@ def test_value_of_a_variable_that_is_no_json_is_refused(monkeypatch: pytest.Monk
         load_settings({})
 
 
-def test_service_links_of_kubernetes_do_not_stop_the_start(
+def test_variables_of_kubernetes_and_callers_do_not_stop_the_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CONSENTRY_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("CONSENTRY_PORT", "tcp://10.0.0.1:7470")
     monkeypatch.setenv("CONSENTRY_PORT_7470_TCP_ADDR", "10.0.0.1")
+    monkeypatch.setenv("CONSENTRY_TARGET", "unix:/run/consentry/consentry.sock")
 
     assert load_settings({}).server.http == "127.0.0.1:7472"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -40,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.policies.is_dir():
         err().line(f"consentry demo: there is no folder {options.policies}; say --policies DIR")
         return ExitCode.USAGE
+    # Whoever ends the story ends its processes too: SIGTERM takes the way of Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began_s = time.monotonic()
     console = out()
     with tempfile.TemporaryDirectory(prefix="consentry-demo-") as folder:

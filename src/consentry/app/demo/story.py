@@ -172,7 +172,7 @@ class Story:
             "the obligations", "unsubscribe_link" in answer["obligations"], wanted=True
         )
         self._tell.say(
-            f"The mailer may rely on that until {answer['valid_until']} at most; then it asks again."
+            f"The mailer may rely on that until {answer['valid_until']} and then asks again."
         )
 
     def _see_masks(self) -> None:
