@@ -51,10 +51,12 @@ def _declare(declaration: SetDecl, regime: str, names: Names, symbols: Symbols) 
             )
             names.poisoned.add(name.text)
             return
-        if (made := _item(item, regime, names, symbols)) is None:
-            names.poisoned.add(name.text)
-        else:
+        if (made := _item(item, regime, names, symbols)) is not None:
             items.append(made)
+    if len(items) < len(typed):
+        # Half a set would only give rise to messages about what is missing from it.
+        names.poisoned.add(name.text)
+        return
     names.sets[(regime, name.text)] = SetSymbol(
         name=name.text, type=set_type, items=tuple(items), regime=regime, span=name.span
     )

@@ -60,14 +60,16 @@ def test_permit_clauses_become_index_sets_words_and_instants() -> None:
 
     names, purposes = program.data_names, program.purpose_names
     assert rule.who == (Party("service", "mailer"), Party("role", "marketer"))
-    assert rule.actions == {"read", "contact"}
-    assert rule.data == {
-        names["customer.contact.email"],
-        names["customer.contact.phone"],
-        names["customer.health.allergies"],
-    }
-    assert rule.purposes == {purposes["marketing.email"]}
-    assert rule.channels == {"email"}
+    assert rule.actions == frozenset({"read", "contact"})
+    assert rule.data == frozenset(
+        {
+            names["customer.contact.email"],
+            names["customer.contact.phone"],
+            names["customer.health.allergies"],
+        }
+    )
+    assert rule.purposes == frozenset({purposes["marketing.email"]})
+    assert rule.channels == frozenset({"email"})
     assert rule.recipients == (Party("recipient", "printer"), Party("country", "DE"))
     assert rule.keep == Duration(micros=30 * 86_400_000_000)
     assert rule.from_us == midnight_us(date(2026, 1, 1))
@@ -83,9 +85,9 @@ def test_permit_clauses_become_index_sets_words_and_instants() -> None:
 def test_a_purpose_in_a_rule_covers_the_purposes_below_it() -> None:
     program = program_of(compile_text(HOUSE))
 
-    assert rule_named(program, "unsubscribe_link").purposes == {
-        program.purpose_names[p] for p in ("marketing", "marketing.email", "marketing.sms")
-    }
+    assert rule_named(program, "unsubscribe_link").purposes == frozenset(
+        {program.purpose_names[p] for p in ("marketing", "marketing.email", "marketing.sms")}
+    )
 
 
 def test_a_rule_gives_its_as_or_else_its_own_name() -> None:
@@ -114,7 +116,7 @@ def test_an_exception_is_attached_to_the_forbid_it_lifts() -> None:
 
     (exception,) = program.exceptions
     assert exception.name == "court"
-    assert exception.actions == {"share"}
+    assert exception.actions == frozenset({"share"})
     assert rule_named(program, "no_sharing").lifted_by == (exception.index,)
     assert all(not rule.lifted_by for rule in program.rules if rule.name != "no_sharing")
 
@@ -247,7 +249,7 @@ def test_a_regime_keeps_its_version_dates_bases_and_what_it_has() -> None:
     _, first, second, third = program.regimes
     assert (first.text, first.version, first.is_fallback) == ("A law", "2026.1", True)
     assert first.from_us == midnight_us(date(2026, 1, 1))
-    assert first.bases == {"contract", "consent"}
+    assert first.bases == frozenset({"contract", "consent"})
     assert first.governs is None
     assert (second.has_permits, second.is_fallback) == (False, False)
     assert second.governs is not None
@@ -269,8 +271,8 @@ def test_a_pack_speaks_of_standard_keys_and_not_of_the_authors_paths() -> None:
     program = program_of(compile_text(house, {"law": law}))
 
     purposes = program.purpose_names
-    assert rule_named(program, "no_adverts", "law").purposes == {purposes["adverts"]}
-    assert rule_named(program, "own").purposes == {purposes["marketing"]}
+    assert rule_named(program, "no_adverts", "law").purposes == frozenset({purposes["adverts"]})
+    assert rule_named(program, "own").purposes == frozenset({purposes["marketing"]})
 
 
 def test_a_regimes_own_set_stands_before_the_houses() -> None:
@@ -285,8 +287,10 @@ def test_a_regimes_own_set_stands_before_the_houses() -> None:
 
     program = program_of(compile_text(text))
 
-    assert rule_named(program, "own").data == {program.data_names["customer.email"]}
-    assert rule_named(program, "theirs", "law").data == {program.data_names["customer.phone"]}
+    assert rule_named(program, "own").data == frozenset({program.data_names["customer.email"]})
+    assert rule_named(program, "theirs", "law").data == frozenset(
+        {program.data_names["customer.phone"]}
+    )
 
 
 def test_a_set_of_words_may_stand_in_may_and_via() -> None:
@@ -294,10 +298,16 @@ def test_a_set_of_words_may_stand_in_may_and_via() -> None:
 
     rule = rule_named(program_of(compile_text(text)), "f")
 
-    assert (rule.kind, rule.actions, rule.channels) == (RuleKind.FORBID, {"read", "use"}, {"post"})
+    assert (rule.kind, rule.actions, rule.channels) == (
+        RuleKind.FORBID,
+        frozenset({"read", "use"}),
+        frozenset({"post"}),
+    )
 
 
 def test_a_rule_of_a_regime_may_answer_to_a_reason_of_its_own() -> None:
     text = SET + "forbid f { may sell }\noblige tell { on f, consent_missing }"
 
-    assert rule_named(program_of(compile_text(text)), "tell").on == {"f", "consent_missing"}
+    assert rule_named(program_of(compile_text(text)), "tell").on == frozenset(
+        {"f", "consent_missing"}
+    )
