@@ -7,6 +7,7 @@ decision's cost does not grow with the number of rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from consentry.engine.linked_rule import LinkedRule, PartyKey
 from consentry.engine.reasons import RankedFinding, ReasonOrder
@@ -93,15 +94,18 @@ class Group:
 
 
 def build_group(
+    *,
     regimes: Sequence[Regime],
     purpose: PurposeNode,
     rules: Iterable[LinkedRule],
     order: ReasonOrder,
+    basis_wanted: AbstractSet[int],
     find_exceptions: Callable[[LinkedRule, str | None], tuple[LinkedRule, ...]],
 ) -> Group:
     """The group of `rules`, which all match the action, the purpose and the leaf.
 
-    `find_exceptions` gives those of a forbid's exceptions that can hold here under a basis.
+    `basis_wanted` are the regimes of which every ground wants a basis. `find_exceptions` gives
+    those of a forbid's exceptions that can hold here under a basis.
     """
     by_regime: list[list[LinkedRule]] = [[] for _ in regimes]
     for rule in rules:
@@ -117,8 +121,8 @@ def build_group(
         )
         group = RegimeGroup(regime, basis, taken, bans)
         if group.needs_ground and not group.permits:
-            wants_one = basis is None and regime.bases is not None
-            code = NO_LAWFUL_BASIS if wants_one else BASIS_NOT_AVAILABLE
+            is_wanted = basis is None and regime.index in basis_wanted
+            code = NO_LAWFUL_BASIS if is_wanted else BASIS_NOT_AVAILABLE
             group.no_ground = order.without_rule(code, regime.name)
         groups.append(group)
     basis = purpose.basis_for("")

@@ -59,6 +59,10 @@ class LinkedProgram:
             )
             for regime in program.regimes
         )
+        permits = [rule for rule in program.rules if rule.kind is RuleKind.PERMIT]
+        self._basis_wanted = frozenset(rule.regime for rule in permits) - frozenset(
+            rule.regime for rule in permits if rule.bases is None
+        )
         self._rules: list[LinkedRule | None] = [None] * len(program.rules)
         self._exceptions: dict[int, LinkedRule] = {}
         self._by_action = _Postings(program.rules, [rule.actions for rule in program.rules])
@@ -102,11 +106,12 @@ class LinkedProgram:
         group = self._shared.get(shared_key)
         if group is None:
             group = build_group(
-                self.program.regimes,
-                self.program.purposes[purpose],
-                [self._rule(index) for index in members],
-                self.order,
-                lambda rule, basis: self._exceptions_of(rule, key, basis),
+                regimes=self.program.regimes,
+                purpose=self.program.purposes[purpose],
+                rules=[self._rule(index) for index in members],
+                order=self.order,
+                basis_wanted=self._basis_wanted,
+                find_exceptions=lambda rule, basis: self._exceptions_of(rule, key, basis),
             )
             self._shared[shared_key] = group
         self._groups[key] = group

@@ -124,9 +124,20 @@ class LinkedRule:
         self.reads = condition.reads
         self.reads_consent = condition.reads_consent
         self.reads_rights = condition.reads_rights
-        # A function whose names are not known is taken to read everything.
-        names = getattr(getattr(code, "__code__", None), "co_names", ("leaf",))
-        self.reads_leaf = "leaf" in names
+        self.reads_leaf = _reads_leaf(code, functions)
+
+
+def _reads_leaf(test: Test, functions: Mapping[str, Test]) -> bool:
+    """Whether the function or one that it calls may look at the leaf."""
+    waiting, seen = [test], set[str]()
+    while waiting:
+        code = getattr(waiting.pop(), "__code__", None)
+        if code is None or "leaf" in code.co_names:  # unknown functions may read anything
+            return True
+        called = {name for name in code.co_names if name[:1] == "c" and name[1:].isdigit()} - seen
+        seen |= called
+        waiting += [functions[name] for name in called]
+    return False
 
 
 def _keys(parties: tuple[Party, ...] | None) -> frozenset[PartyKey] | None:

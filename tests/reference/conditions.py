@@ -1,0 +1,275 @@
+"""Evaluates conditions by walking their trees. Truth values are 0 false, 1 unknown, 2 true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from fnmatch import translate
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from re import match
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from reference.ledger import Consent as Standing
+from reference.ledger import State, Use, moved
+from reference.world import World
+
+from consentry.lang.tree import (
+    And,
+    Arithmetic,
+    Between,
+    Call,
+    Compare,
+    Expr,
+    Has,
+    Is,
+    Like,
+    ListItem,
+    ListLiteral,
+    Literal,
+    LiteralKind,
+    Not,
+    Or,
+    Ref,
+)
+from consentry.model.values import Duration, midnight_us
+
+FALSE, UNKNOWN, TRUE = 0, 1, 2
+
+
+@dataclass
+class Asking:
+    """Everything that a condition can see.
+
+    `facts` holds attributes and other facts by their name in conditions; what is absent is not in
+    it. `wished` is None for the condition as it is; else atoms about consent (and, with
+    `wishes_rights`, about rights) are taken the way that makes the whole true or false.
+    """
+
+    world: World
+    facts: dict[str, Any]
+    use: Use
+    state: State
+    consent: Standing | None
+    right: Callable[[str], bool]
+    consented: Callable[[str, frozenset[str]], bool]
+    wishes: bool = False
+    wishes_rights: bool = False
+
+
+def truth(expr: Expr, ask: Asking, wished: bool = True) -> int:
+    """The truth value; `wished` is the side that atoms take when the asking wishes."""
+    match expr:
+        case And():
+            return min(truth(operand, ask, wished) for operand in expr.operands)
+        case Or():
+            return max(truth(operand, ask, wished) for operand in expr.operands)
+        case Not():
+            return 2 - truth(expr.operand, ask, not wished)
+    if ask.wishes and (reads(expr, "consent") or (ask.wishes_rights and reads(expr, "rights"))):
+        return TRUE if wished else FALSE
+    return _atom(expr, ask)
+
+
+def reads(expr: object, about: str) -> bool:
+    """Whether anything in the expression is about `consent` or `rights`."""
+    match expr:
+        case And() | Or():
+            return any(reads(operand, about) for operand in expr.operands)
+        case Not():
+            return reads(expr.operand, about)
+        case Ref() | Has():
+            return expr.name.text == about or expr.name.text.startswith(about + ".")
+        case Call():
+            is_consented = about == "consent" and expr.function.text == "consented"
+            return is_consented or any(reads(argument, about) for argument in expr.arguments)
+        case Compare() | Arithmetic():
+            return reads(expr.left, about) or reads(expr.right, about)
+        case Is() | Like():
+            return reads(expr.left, about)
+        case Between():
+            return any(reads(part, about) for part in (expr.value, expr.low, expr.high))
+    return False
+
+
+def _atom(expr: Expr, ask: Asking) -> int:
+    match expr:
+        case Compare():
+            return _compare(expr, ask)
+        case Is():
+            return _is(expr, ask)
+        case Like():
+            text = value(expr.left, ask)
+            pattern = expr.pattern.value.replace("[", "[[]")
+            return UNKNOWN if text is None else _tri(match(translate(pattern), text) is not None)
+        case Between():
+            return _between(expr, ask)
+        case Has():
+            return _tri(ask.facts.get(expr.name.text) is not None)
+        case Call() if expr.function.text == "consented":
+            purpose, *qualities = [argument.name.text for argument in expr.arguments]  # type: ignore[union-attr]  # names
+            return _tri(ask.consented(purpose, frozenset(qualities)))
+    held = value(expr, ask)
+    return UNKNOWN if held is None else _tri(held)
+
+
+def _tri(is_true: object) -> int:
+    return TRUE if is_true else FALSE
+
+
+def value(expr: Expr, ask: Asking) -> Any:
+    """The value; None when something it needs is absent."""
+    match expr:
+        case Literal():
+            return expr.value
+        case ListLiteral():
+            return _items(expr.items, ask)
+        case Ref():
+            return _named(expr.name.text, ask)
+        case Arithmetic():
+            return _sum(expr, ask)
+        case Call() if expr.function.text == "age":
+            born = value(expr.arguments[0], ask)
+            return None if born is None else Duration(months=12 * _age(born, ask.use.now_us))
+    raise AssertionError(f"the reference does not know {expr!r}")
+
+
+def _named(name: str, ask: Asking) -> Any:
+    root, _, rest = name.partition(".")
+    if name == "now":
+        return ask.use.now_us
+    if root == "rights":
+        return ask.right(rest)
+    if root == "consent":
+        return _of_consent(rest, ask)
+    if name in ask.facts:
+        return ask.facts[name]
+    if rest or name in ("channel", "basis"):
+        return None
+    regime = ask.use.regime
+    if (regime, name) in ask.world.sets or ("", name) in ask.world.sets:
+        return _items(ask.world.items(name, regime), ask)
+    return name
+
+
+def _of_consent(what: str, ask: Asking) -> Any:
+    if what == "said_no":
+        return ask.state.said_no
+    consent = ask.consent
+    if what == "given":
+        return consent is not None and not consent.problems
+    if what == "jointly":
+        return consent is not None and consent.jointly
+    if consent is None:
+        return None
+    if what == "by":
+        return consent.event.by.value
+    if what == "given_at":
+        return consent.event.happened_at_us
+    if what == "notice":
+        return consent.event.notice or None
+    raise AssertionError(f"the reference does not know consent.{what}")
+
+
+def _items(items: tuple[ListItem, ...] | Any, ask: Asking) -> list[Any]:
+    """The items in effect now."""
+    now = ask.use.now_us
+    return [
+        value(item.value, ask)
+        for item in items
+        if (item.from_ is None or midnight_us(item.from_) <= now)
+        and (item.until is None or now < midnight_us(item.until))
+    ]
+
+
+def _sum(expr: Arithmetic, ask: Asking) -> Any:
+    left, right = value(expr.left, ask), value(expr.right, ask)
+    if left is None or right is None:
+        return None
+    length = Duration(expr.sign * right.months, expr.sign * right.micros)
+    if isinstance(left, date):
+        left = midnight_us(left)
+    return moved(left, length)
+
+
+def _compare(expr: Compare, ask: Asking) -> int:
+    left, right = value(expr.left, ask), value(expr.right, ask)
+    if left is None or right is None:
+        return UNKNOWN
+    match expr.op.value:
+        case "in":
+            return _tri(_is_in(left, right))
+        case "within":
+            return _tri(all(item in right for item in left))
+        case "overlaps":
+            return _tri(any(item in right for item in left))
+    left, right = _comparable(left, right)
+    return _tri(
+        {
+            "==": lambda: left == right,
+            "!=": lambda: left != right,
+            "<": lambda: left < right,
+            "<=": lambda: left <= right,
+            ">": lambda: left > right,
+            ">=": lambda: left >= right,
+        }[expr.op.value]()
+    )
+
+
+def _is_in(item: Any, items: Any) -> bool:
+    if isinstance(item, IPv4Address | IPv6Address):
+        return any(item in ip_network(entry, strict=False) for entry in items)
+    return item in items
+
+
+def _comparable(left: Any, right: Any) -> tuple[Any, Any]:
+    """Both sides in one measure: dates against times are their midnights, lengths are numbers."""
+    if isinstance(left, Duration):
+        return (left.months, left.micros), (right.months, right.micros)
+    if isinstance(left, date) and not isinstance(right, date):
+        left = midnight_us(left)
+    if isinstance(right, date) and not isinstance(left, date):
+        right = midnight_us(right)
+    return left, right
+
+
+def _is(expr: Is, ask: Asking) -> int:
+    assert isinstance(expr.left, Ref)
+    name, regime = expr.name.text, ask.use.regime
+    match expr.left.name.text:
+        case "purpose":
+            return _tri(ask.use.purpose.path in ask.world.purposes_named(name, regime))
+        case "data":
+            return _tri(ask.use.leaf.path in ask.world.fields_named(name, regime))
+        case "consent":
+            return _tri(ask.consent is not None and name in ask.consent.event.qualities)
+        case "action":
+            return _tri(name in ask.world.actions[ask.facts["action"]])
+        case "channel":
+            channel = ask.facts.get("channel")
+            return UNKNOWN if channel is None else _tri(name in ask.world.channels[channel])
+    raise AssertionError(f"the reference does not know {expr!r}")
+
+
+def _between(expr: Between, ask: Asking) -> int:
+    low, high = value(expr.low, ask), value(expr.high, ask)
+    if isinstance(expr.low, Literal) and expr.low.kind is LiteralKind.CLOCK:
+        assert expr.zone is not None
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ask.use.now_us)
+        local = moment.astimezone(ZoneInfo(expr.zone.value))
+        minute = local.hour * 60 + local.minute
+        is_in = low <= minute < high if low < high else minute >= low or minute < high
+        return _tri(is_in)
+    held = value(expr.value, ask)
+    if held is None or low is None or high is None:
+        return UNKNOWN
+    left, low = _comparable(held, low)
+    left, high = _comparable(held, high)
+    return _tri(low <= left < high)
+
+
+def _age(born: date, now_us: int) -> int:
+    today = date(1970, 1, 1) + timedelta(days=now_us // 86_400_000_000)
+    had_birthday = (today.month, today.day) >= (born.month, born.day)
+    return today.year - born.year - (not had_birthday)
