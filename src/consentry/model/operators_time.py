@@ -127,6 +127,10 @@ _TESTS: Final[dict[str, Callable[[int, int], bool]]] = {
 }
 
 
+_CHANGED_BY_REACHING: Final = frozenset({"<", ">=", "==", "!="})
+_CHANGED_BY_PASSING: Final = frozenset({"<=", ">", "==", "!="})
+
+
 def _note_first_change(f: Facts, is_true: Callable[[int], bool], at: Iterable[int]) -> bool:
     """Evaluates at `now`; notes the first of the instants `at` at which the result differs.
 
@@ -192,14 +196,23 @@ def _birthday_us(born: date, years: int) -> int | None:
 
 
 def age_compare(f: Facts, op: str, born: date, months: int) -> bool:
-    """`age(born) OP months`, where `months` are whole years."""
-    instants = (_birthday_us(born, months // 12), _birthday_us(born, months // 12 + 1))
-    test = _TESTS[op]
-    return _note_first_change(
-        f,
-        lambda now_us: test(age_months(born, now_us), months),
-        (at for at in instants if at is not None),
-    )
+    """`age(born) OP months`, where `months` are whole years.
+
+    Age only grows, so the next change is the birthday on which `months` are reached, or, where
+    reaching them changes nothing, the one on which they are passed.
+    """
+    age = age_months(born, f.now_us)
+    if age <= months:
+        is_reaching = age < months and op in _CHANGED_BY_REACHING
+        is_passing = op in _CHANGED_BY_PASSING
+        at = None
+        if is_reaching:
+            at = _birthday_us(born, months // 12)
+        elif is_passing:
+            at = _birthday_us(born, months // 12 + 1)
+        if at is not None:
+            f.changes_at(at)
+    return _TESTS[op](age, months)
 
 
 def _is_clock_between(at_us: int, zone: ZoneInfo, low: int, high: int) -> bool:
