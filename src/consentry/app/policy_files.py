@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from consentry.app.output import Console, counted
+from consentry.app.output import Console
 from consentry.compiler.compile import CompileResult, compile_policies
 from consentry.diagnostics.diagnostic import Diagnostic, Severity
 from consentry.diagnostics.render import render_json, render_text
@@ -82,12 +82,9 @@ def show_diagnostics(
     console: Console, diagnostics: Sequence[Diagnostic], sources: Mapping[str, Source]
 ) -> None:
     """Prints diagnostics for a person, with a last line that counts them."""
-    errors, warnings = counts_of(diagnostics)
     if diagnostics:
-        console.line(render_text(diagnostics, sources).rstrip("\n"))
-        console.line()
-        told = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
-        console.line(console.styled(told, "red" if errors else "yellow"))
+        text = render_text(diagnostics, sources, is_coloured=console.has_colour)
+        console.line(text.rstrip("\n"))
 
 
 def diagnostics_json(

@@ -16,6 +16,7 @@ from consentry.author.scenario import (
     facts_of,
     moment_us,
     request_of,
+    with_controller,
 )
 from consentry.compiler.compile import CompileResult
 from consentry.compiler.symbols import Symbols
@@ -26,6 +27,7 @@ from consentry.engine.link import LinkedProgram, link
 from consentry.lang.tree import Check, Expect, TestDecl
 from consentry.model.consent import ConsentEvent
 from consentry.model.decision import Decision, Effect, Finding
+from consentry.model.program import Program
 from consentry.model.request import RequestError
 
 
@@ -105,22 +107,37 @@ def run_policy_tests(
         for declaration in module.declarations
         if isinstance(declaration, TestDecl) and is_wanted(_name(declaration))
     ]
-    return TestReport(outcomes=tuple(_run(test, linked, result.symbols) for test in tests))
+    runner = _Runner(program=result.program, linked=linked, symbols=result.symbols)
+    return TestReport(outcomes=tuple(_run(test, runner) for test in tests))
 
 
 def _name(test: TestDecl) -> str:
     return test.head.name.text if test.head.name is not None else ""
 
 
-def _run(test: TestDecl, linked: LinkedProgram, symbols: Symbols) -> TestOutcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Runner:
+    """The set under test; linked once for all tests that say nothing about the controller."""
+
+    program: Program
+    linked: LinkedProgram
+    symbols: Symbols
+
+    def linked_for(self, facts: Facts) -> LinkedProgram:
+        controller = facts.of("controller")
+        return link(with_controller(self.program, controller)) if controller else self.linked
+
+
+def _run(test: TestDecl, runner: _Runner) -> TestOutcome:
     try:
-        facts = facts_of(symbols, test.facts)
-        events = events_of(test.events, symbols)
+        facts = facts_of(runner.symbols, test.facts)
+        events = events_of(test.events, runner.symbols)
         now_us = _now_us(test, events)
     except ScenarioError as problem:
         checks = tuple(_unasked(check, expect, str(problem)) for check, expect in test.checks)
     else:
         view = _view(events, now_us)
+        linked = runner.linked_for(facts)
         checks = tuple(
             _ask(check, expect, facts=facts, linked=linked, view=view, now_us=now_us)
             for check, expect in test.checks

@@ -30,6 +30,7 @@ from consentry.lang.tree import (
     Text,
 )
 from consentry.model.consent import Author, ConsentEvent, EventKind, Proof, RecipientScope, Scope
+from consentry.model.program import Mission, Owner, Program
 from consentry.model.request import DataSubject, Principal, Recipient, Request, Resource
 from consentry.model.values import Value, midnight_us
 from consentry.model.vocabulary import PRINCIPAL_KINDS
@@ -65,6 +66,7 @@ _TEST_PROOF: Final = Proof(method="policy test", source="policy test")
 # Facts that are part of the request itself and need no `attributes` declaration.
 BUILT_IN_TYPES: Final[dict[tuple[str, str], str]] = {
     ("principal", "id"): "text",
+    ("principal", "type"): "text",
     ("principal", "controller"): "text",
     ("principal", "roles"): "list of text",
     ("subject", "id"): "text",
@@ -119,6 +121,25 @@ def facts_of(symbols: Symbols, given: Iterable[GivenFacts]) -> Facts:
     for group in given:
         facts.add(group.owner.text, group.values)
     return facts
+
+
+def with_controller(program: Program, values: Mapping[str, Value]) -> Program:
+    """The program of a house whose controller is as `given controller` says.
+
+    A request does not describe the controller: its country is the mission's, the rest defaults.
+    """
+    if not values:
+        return program
+    mission = program.mission
+    if "country" in values:
+        mission = replace(mission or Mission(), country=str(values["country"]))
+    attributes = tuple(
+        replace(spec, default=values[spec.name])
+        if spec.owner is Owner.CONTROLLER and spec.name in values
+        else spec
+        for spec in program.attributes
+    )
+    return replace(program, mission=mission, attributes=attributes)
 
 
 def moment_us(literal: Literal) -> int:
@@ -257,7 +278,8 @@ def request_of(check: Check, facts: Facts) -> Request:
 
 def _principal(party: PartyRef, attributes: dict[str, Value]) -> Principal:
     name = party.name.value if party.name is not None else ""
-    kind = party.kind.text if party.kind.text in PRINCIPAL_KINDS else "person"
+    said_kind = str(attributes.pop("type", "person"))
+    kind = party.kind.text if party.kind.text in PRINCIPAL_KINDS else said_kind
     roles = _words(attributes.pop("roles", ()))
     controller = attributes.pop("controller", None)
     given_id = attributes.pop("id", None)

@@ -121,6 +121,27 @@ def test_role_asks_as_a_person_with_that_role() -> None:
     assert check.differences == ()
 
 
+def test_controller_of_a_test_is_the_one_it_gives() -> None:
+    rules = RULES + (
+        "attributes controller { country: text?, size: number = 1 }\n"
+        'mission "We say why." { controller "Acme" in "DE" }\n'
+        'forbid not_abroad { for news when controller.country == "US" }\n'
+        "forbid not_big { for news when controller.size > 9 }\n"
+    )
+    ask = f"given gave news on 2026-03-10 at 2026-05-01 {ASK}"
+    tests = (
+        f"test home {{ {ask} expect permit }}\n"
+        f'test abroad {{ given controller {{ country = "US" }} {ask} expect deny not_abroad }}\n'
+        f"test big {{ given controller {{ size = 10 }} {ask} expect deny not_big }}\n"
+    )
+
+    told = run_policy_tests(
+        compile_policies([Source("r.policy", rules), Source("t.policy", tests)], read_packs())
+    )
+
+    assert [o.checks[0].differences for o in told.outcomes] == [(), (), ()]
+
+
 def test_wrong_effect_tells_what_came_out_with_its_place() -> None:
     check = only_check(f"at 2026-05-01 {ASK} expect permit")
 
