@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from consentry.compiler.conditions_check import Checker, find_excess
+from consentry.compiler.conditions_check import Checker
 from consentry.compiler.conditions_ir import (
     Atom,
     Chain,
@@ -20,6 +20,7 @@ from consentry.compiler.conditions_ir import (
     chain,
     find_readings,
 )
+from consentry.compiler.conditions_limits import find_excess
 from consentry.compiler.conditions_names import ConditionRole, Names
 from consentry.compiler.conditions_polarity import ROLE_SENSE
 from consentry.compiler.conditions_problems import Problems

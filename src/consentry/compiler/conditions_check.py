@@ -17,13 +17,13 @@ from consentry.compiler.conditions_ir import (
     Constant,
     Known,
     Logic,
-    Operand,
     Operator,
     Sense,
     Touch,
     chain,
     negate,
 )
+from consentry.compiler.conditions_limits import find_excess
 from consentry.compiler.conditions_names import STANDING, ConditionRole, Names, type_text
 from consentry.compiler.conditions_polarity import check_polarity
 from consentry.compiler.conditions_problems import Problems
@@ -33,7 +33,6 @@ from consentry.compiler.symbols import Symbols
 from consentry.diagnostics.span import Span
 from consentry.lang.tree import (
     And,
-    Arithmetic,
     Between,
     Call,
     Compare,
@@ -42,7 +41,6 @@ from consentry.lang.tree import (
     Has,
     Is,
     Like,
-    ListLiteral,
     Literal,
     LiteralKind,
     Not,
@@ -52,45 +50,8 @@ from consentry.lang.tree import (
 )
 from consentry.model.tri import FALSE, TRUE
 
-MAX_DEPTH: Final = 40
-MAX_NODES: Final = 100_000
 MAX_PATTERN: Final = 256
 _IS_WORDS: Final = frozenset({"purpose", "data", "action", "channel"})
-
-
-def find_excess(expr: Expr) -> tuple[str, Span] | None:
-    """What is too large about an expression, and where; None if nothing. Does not recurse."""
-    stack: list[tuple[Expr, int]] = [(expr, 1)]
-    count = 0
-    while stack:
-        node, depth = stack.pop()
-        count += 1
-        if depth > MAX_DEPTH:
-            return f"a condition nests at most {MAX_DEPTH} deep", node.span
-        if count > MAX_NODES:
-            return f"a condition has at most {MAX_NODES} parts", node.span
-        stack.extend((part, depth + 1) for part in _parts(node))
-    return None
-
-
-def _parts(node: Expr) -> Sequence[Expr]:
-    match node:
-        case And() | Or():
-            return node.operands
-        case Not():
-            return (node.operand,)
-        case Compare() | Arithmetic():
-            return (node.left, node.right)
-        case Between():
-            return (node.value, node.low, node.high)
-        case Call():
-            return node.arguments
-        case Is() | Like():
-            return (node.left,)
-        case ListLiteral():
-            return [item.value for item in node.items]
-        case _:
-            return ()
 
 
 class Checker:
@@ -119,7 +80,8 @@ class Checker:
                 continue
             self._is_positive = is_when
             logic = self.truth(expr)
-            if isinstance(logic, Known):
+            # A law speaks of purposes and data that a house need not have.
+            if isinstance(logic, Known) and not self.names.regime:
                 self._problems.warning(
                     "W851",
                     f"this is always {'true' if logic.value == TRUE else 'false'}",
@@ -253,9 +215,9 @@ class Checker:
         members = self.names.members(name, left, expr.name.span) if found is not None else None
         if found is None or members is None:
             return None
-        if not members:
-            return NEVER
         loads, (value,) = _loads(found)
+        if not members and not loads:
+            return NEVER
         if len(members) == 1:
             return Atom(loads, Binary("==", value, Constant(left, next(iter(members)))))
         return Atom(loads, Binary("in", value, Constant(f"set of {left}", members)))
@@ -407,6 +369,3 @@ def _absence(role: ConditionRole) -> str:
     if role in (ConditionRole.PERMIT, ConditionRole.EXCEPTION):
         return f"where it is, this `{role.value}` does not apply"
     return f"where it is, this `{role.value}` applies"
-
-
-__all__ = ["ALWAYS", "Checker", "Operand", "find_excess"]

@@ -101,8 +101,6 @@ class Memberships:
         return found.removeprefix("list of ") if found and found.startswith("list ") else None
 
     def _in_table(self, left: Operand, table: Table) -> Logic:
-        if not table.items and not table.networks:
-            return NEVER
         if left.constant is not None and not table.is_dated and not table.networks:
             return negate(NEVER) if left.constant in table.items else NEVER
         loads, (value,) = _loads(left)

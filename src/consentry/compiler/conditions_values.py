@@ -33,6 +33,8 @@ from consentry.model.values import Duration, Scalar, Value, midnight_us
 
 LENGTHS: Final = frozenset({"duration", "months", "exact"})
 MOMENTS: Final = frozenset({"date", "time"})
+TYPES: Final = ("text", "number", "flag", "date", "time", "duration", "ip")
+"""Types an attribute may have, or a list be of."""
 _FUNCTIONS: Final[dict[str, Callable[..., Value | None]]] = {
     "shift": shift,
     "shift_date": shift_date,
