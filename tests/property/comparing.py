@@ -8,9 +8,6 @@ from pathlib import Path
 from random import Random
 
 from generated import NOW_US, draw_events, draw_policies, draw_request
-from reference.answers import Answer
-from reference.decide import decide
-from reference.world import World, build_world
 
 from consentry.compiler.compile import compile_policies
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
@@ -21,6 +18,9 @@ from consentry.lang.parse import parse_module
 from consentry.model.consent import ConsentEvent, ConsentView
 from consentry.model.decision import Decision
 from consentry.model.request import Request
+from tests.reference.answers import Answer
+from tests.reference.decide import decide
+from tests.reference.world import World, build_world
 
 _PACKS = Path(__file__).resolve().parents[2] / "src/consentry/packs"
 

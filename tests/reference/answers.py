@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reference.world import World
+from tests.reference.world import World
 
 
 @dataclass

@@ -11,10 +11,6 @@ from re import match
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from reference.ledger import Consent as Standing
-from reference.ledger import State, Use, moved
-from reference.world import World
-
 from consentry.lang.tree import (
     And,
     Arithmetic,
@@ -34,6 +30,9 @@ from consentry.lang.tree import (
     Ref,
 )
 from consentry.model.values import Duration, midnight_us
+from tests.reference.ledger import Consent as Standing
+from tests.reference.ledger import State, Use, moved
+from tests.reference.world import World
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from reference.answers import Answer, LeafAnswer, in_order
-from reference.conditions import FALSE, TRUE, Asking, truth
-from reference.ledger import State, moved
-from reference.question import BEST, PLAIN, WORST, Question, facts_of
-from reference.rules import (
+from consentry.lang.tree import ClauseWord, DurationRef, Name, RegimeDecl, RuleDecl, RuleWord
+from consentry.model.consent import ConsentEvent
+from consentry.model.request import Request
+from tests.reference.answers import Answer, LeafAnswer, in_order
+from tests.reference.conditions import FALSE, TRUE, Asking, truth
+from tests.reference.ledger import State, moved
+from tests.reference.question import BEST, PLAIN, WORST, Question, facts_of
+from tests.reference.rules import (
     all_rules,
     applies,
     clause_holds,
@@ -26,11 +29,7 @@ from reference.rules import (
     party_clause,
     reads_of,
 )
-from reference.world import World, find, names
-
-from consentry.lang.tree import ClauseWord, DurationRef, Name, RegimeDecl, RuleDecl, RuleWord
-from consentry.model.consent import ConsentEvent
-from consentry.model.request import Request
+from tests.reference.world import World, find, names
 
 MISSES = {
     "who": "actor_purpose_not_authorised",

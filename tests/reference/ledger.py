@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from reference.world import Field, Purpose, within
-
 from consentry.model.consent import ConsentEvent, RecipientScope
 from consentry.model.values import Duration, midnight_us
+from tests.reference.world import Field, Purpose, within
 
 NARROWING = {
     "requested", "refused", "withdrawn", "objected", "override_lifted", "opted_out", "limited",

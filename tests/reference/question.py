@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reference.conditions import Asking
-from reference.ledger import Consent, State, Use, fold, right_in_force
-from reference.world import Field, Purpose, World
-
 from consentry.model.consent import ConsentEvent
 from consentry.model.request import Request
+from tests.reference.conditions import Asking
+from tests.reference.ledger import Consent, State, Use, fold, right_in_force
+from tests.reference.world import Field, Purpose, World
 
 # How conditions are asked: as they are, as with a flawless consent, and - where the ledger cannot
 # be read - the way that permits most and the way that permits least.

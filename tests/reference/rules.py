@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from reference.conditions import FALSE, TRUE, UNKNOWN, Asking, reads, truth
-from reference.question import WORST, Question
-from reference.world import World, day, expressions, find, names
-
 from consentry.lang.tree import ClauseWord, MaskRef, PartyRef, RegimeDecl, RuleDecl, RuleWord
 from consentry.model.request import Request
 from consentry.model.values import midnight_us
+from tests.reference.conditions import FALSE, TRUE, UNKNOWN, Asking, reads, truth
+from tests.reference.question import WORST, Question
+from tests.reference.world import World, day, expressions, find, names
 
 
 def code_of(rule: RuleDecl) -> str:
