@@ -101,10 +101,14 @@ class SqliteLedger:
         self._is_closed = False
         self._is_suspect = False
         self._file_lock = FileLock(self._path)
+        self._readers = ReaderPool(self._path)
         try:
             self._writer = open_writer(self._path)
-            self._readers = ReaderPool(self._path)
-            self._ledger_id, self._head = self._read_head()
+            try:
+                self._ledger_id, self._head = self._read_head()
+            except BaseException:
+                self._writer.close()
+                raise
         except BaseException:
             self._file_lock.release()
             raise
