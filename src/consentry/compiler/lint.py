@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Final
 
 from consentry.compiler.clauses import first
@@ -136,7 +136,7 @@ def _warn_about_nothing(lowered: LoweredRule, report: Report) -> None:
 
 def _warn_about_shadowed(book: RuleBook, report: Report) -> None:
     """A permit that an unconditional forbid covers wholly grants nothing."""
-    by_leaf: dict[int, list[LoweredRule]] = {}
+    by_data: dict[frozenset[int], list[LoweredRule]] = {}
     for_all: list[LoweredRule] = []
     for lowered in book.rules:
         rule = lowered.rule
@@ -145,18 +145,20 @@ def _warn_about_shadowed(book: RuleBook, report: Report) -> None:
         if rule.data is None:
             for_all.append(lowered)
         else:
-            for leaf in rule.data:
-                by_leaf.setdefault(leaf, []).append(lowered)
-    if not by_leaf and not for_all:
+            by_data.setdefault(rule.data, []).append(lowered)
+    if not by_data and not for_all:
         return
+    # PERF: many rules name the same data, so leaves point at the few different sets of it.
+    by_leaf: dict[int, list[list[LoweredRule]]] = {}
+    for data, forbids in by_data.items():
+        for leaf in data:
+            by_leaf.setdefault(leaf, []).append(forbids)
     for lowered in book.rules:
         rule = lowered.rule
         if rule.kind is not RuleKind.PERMIT or rule.regime:
             continue
-        candidates = [*for_all]
-        if rule.data:
-            candidates += by_leaf.get(min(rule.data), [])
-        for forbid in candidates[:_MAX_FORBIDS_COMPARED]:
+        groups = by_leaf.get(min(rule.data), []) if rule.data else []
+        for forbid in islice(chain(for_all, *groups), _MAX_FORBIDS_COMPARED):
             if _covers(forbid.rule, rule):
                 _warn_shadowed(lowered, forbid, report)
                 break

@@ -7,7 +7,7 @@ raise no second message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -96,7 +96,7 @@ class Symbols:
         """
         index = None if regime in self.pack_regimes else self.purpose_names.get(name)
         if index is not None:
-            return frozenset(p.index for p in self.purposes if index in p.lineage)
+            return frozenset(self._subtree(index))
         if name in self.uses:
             return frozenset(
                 p.index
@@ -106,3 +106,11 @@ class Symbols:
         if name in self.tags:
             return frozenset(p.index for p in self.purposes if name in p.tags)
         return None
+
+    def _subtree(self, index: int) -> Iterator[int]:
+        """A purpose and all purposes below it."""
+        waiting = [index]
+        while waiting:
+            found = waiting.pop()
+            yield found
+            waiting.extend(self.purposes[found].children)

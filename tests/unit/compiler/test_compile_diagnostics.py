@@ -78,6 +78,17 @@ def test_errors_stay_bounded() -> None:
     assert result.program is None
 
 
+def test_suggestions_stop_when_many_names_are_wrong() -> None:
+    fields = " ".join(f"field_{i}" for i in range(1000))
+    rules = "".join(f"forbid f{i} {{ data d.feild_{i} }}\n" for i in range(40))
+
+    diagnostics = compile_text(f"data d {{ {fields} }}\n{rules}").diagnostics
+
+    assert len(diagnostics) == 40
+    assert diagnostics[0].help.startswith("did you mean `d.field_0`?")
+    assert diagnostics[-1].help == ""
+
+
 def test_warnings_do_not_crowd_out_an_error() -> None:
     text = SET + "".join(f'set s{i} = ["x"]\n' for i in range(2 * MAX_DIAGNOSTICS))
 
