@@ -7,7 +7,7 @@ import pytest
 from server_world import CANARY, World, serving
 
 from consentry.client import Client, ConsentryError, event, question, service
-from consentry.client.questions_types import QuestionFields
+from consentry.client.questions import QuestionFields
 
 MAILER = service("campaign-mailer", roles=["marketer"], region="DE")
 ASKED: QuestionFields = {

@@ -12,8 +12,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from consentry.client.decision import Decision, decision_of, denied
-from consentry.client.questions import question
-from consentry.client.questions_types import QuestionFields
+from consentry.client.questions import QuestionFields, question
 from consentry.v1 import authorization_pb2, consent_pb2
 
 _CHECK: Final = "/consentry.v1.AuthorizationService/Check"

@@ -12,7 +12,7 @@ from consentry.v1 import consent_pb2
 
 def event(
     kind: str,
-    subject: str,
+    data_subject: str,
     *,
     purpose: str = "",
     tag: str = "",
@@ -40,7 +40,7 @@ def event(
         raise ValueError("an event speaks of a purpose or of a tag, not of both")
     message = consent_pb2.ConsentEvent(
         kind=consent_pb2.EventKind.Value(f"EVENT_KIND_{kind.upper()}"),
-        subject=subject,
+        subject=data_subject,
         scope=consent_pb2.ConsentScope(data=list(data), channels=list(channels), regime=regime),
         qualities=list(qualities),
         notice=notice,

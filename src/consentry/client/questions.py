@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, NotRequired, TypeAlias, TypedDict, Unpack
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -131,28 +131,36 @@ def _principal(
     )
 
 
-def question(
-    *,
-    principal: Principal,
-    action: str,
-    data: str | Iterable[str],
-    subject: str | Subject,
-    purpose: str,
-    channel: str = "",
-    recipient: Recipient | None = None,
-    resource: Resource | None = None,
-    context: Attributes | None = None,
-    signals: Attributes | None = None,
-    partial: bool = False,
-    all_reasons: bool = False,
-) -> authorization_pb2.CheckRequest:
+class QuestionFields(TypedDict):
+    """The parts of a question; `subject` is the person whose data it is, by id or whole."""
+
+    principal: Principal
+    action: str
+    data: str | Iterable[str]
+    subject: str | Subject
+    purpose: str
+    channel: NotRequired[str]
+    recipient: NotRequired[Recipient | None]
+    resource: NotRequired[Resource | None]
+    context: NotRequired[Attributes | None]
+    signals: NotRequired[Attributes | None]
+    partial: NotRequired[bool]
+    all_reasons: NotRequired[bool]
+
+
+def question(**fields: Unpack[QuestionFields]) -> authorization_pb2.CheckRequest:
     """The question as a message.
 
     Raises:
-        TypeError: an attribute has a type that the wire does not carry.
+        TypeError: a part is missing or unknown, or an attribute has a type that the wire does not
+            carry.
         ValueError: a datetime without a time zone.
     """
-    person_ = Subject(id=subject) if isinstance(subject, str) else subject
+    if wrong := fields.keys() ^ (fields.keys() & _ALLOWED | _REQUIRED):
+        raise TypeError(f"a question with wrong or missing parts: {', '.join(sorted(wrong))}")
+    principal, data, person_ = fields["principal"], fields["data"], fields["subject"]
+    if isinstance(person_, str):
+        person_ = Subject(id=person_)
     message = authorization_pb2.CheckRequest(
         principal=decision_pb2.Principal(
             id=principal.id,
@@ -161,18 +169,18 @@ def question(
             controller=principal.controller,
             attributes=_attributes(principal.attributes),
         ),
-        action=action,
+        action=fields["action"],
         data=[data] if isinstance(data, str) else list(data),
         subject=decision_pb2.DataSubject(id=person_.id, attributes=_attributes(person_.attributes)),
-        purpose=purpose,
-        channel=channel,
-        context=_attributes(context or {}),
-        signals=_attributes(signals or {}),
-        partial=partial,
+        purpose=fields["purpose"],
+        channel=fields.get("channel", ""),
+        context=_attributes(fields.get("context") or {}),
+        signals=_attributes(fields.get("signals") or {}),
+        partial=fields.get("partial", False),
     )
-    if all_reasons:
+    if fields.get("all_reasons", False):
         message.detail = authorization_pb2.DETAIL_ALL_REASONS
-    if recipient is not None:
+    if (recipient := fields.get("recipient")) is not None:
         message.recipient.CopyFrom(
             decision_pb2.Recipient(
                 id=recipient.id,
@@ -181,9 +189,14 @@ def question(
                 attributes=_attributes(recipient.attributes),
             )
         )
-    if resource is not None:
+    if (resource := fields.get("resource")) is not None:
         message.resource.CopyFrom(_resource(resource))
     return message
+
+
+# What the type says, for callers without a type checker.
+_REQUIRED: Final = frozenset({"principal", "action", "data", "subject", "purpose"})
+_ALLOWED: Final = frozenset(QuestionFields.__annotations__)
 
 
 def _resource(resource: Resource) -> decision_pb2.Resource:

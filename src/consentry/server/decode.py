@@ -101,11 +101,11 @@ def _decode_principal(principal: shapes.Principal, faults: Faults) -> Principal:
     )
 
 
-def _decode_subject(subject: shapes.DataSubject, faults: Faults) -> DataSubject | None:
+def _decode_subject(data_subject: shapes.DataSubject, faults: Faults) -> DataSubject | None:
     """The person asked about; None when no id was given, which is answered with a DENY."""
-    faults.check_text(subject.id, "subject.id")
-    attributes = decode_attributes(subject.attributes, "subject.attributes", faults)
-    return DataSubject(id=subject.id, attributes=attributes) if subject.id else None
+    faults.check_text(data_subject.id, "subject.id")
+    attributes = decode_attributes(data_subject.attributes, "subject.attributes", faults)
+    return DataSubject(id=data_subject.id, attributes=attributes) if data_subject.id else None
 
 
 def _decode_recipient(recipient: shapes.Recipient, faults: Faults) -> Recipient:

@@ -86,7 +86,7 @@ class Sidecar:
         self._options: Final = options
         self._policies: Final = policies
         self._ledger: Final = ledger
-        self._probe: Final = is_ledger_usable or self._can_read_position
+        self._probe: Final = is_ledger_usable or self._can_read_ledger
         self._is_draining = threading.Event()
         self._is_stopped = threading.Event()
         self.pools: Final = _Pools(options)
@@ -226,6 +226,7 @@ class Sidecar:
         except Exception:  # noqa: BLE001  # whatever it is, the ledger cannot be used
             return False
 
-    def _can_read_position(self) -> bool:
-        self._ledger.position()
+    def _can_read_ledger(self) -> bool:
+        # A read of nobody's events reaches the store itself, past whatever is held in memory.
+        self._ledger.list_events("", self._ledger.position(), 1)
         return True

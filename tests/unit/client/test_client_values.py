@@ -113,6 +113,20 @@ def test_principals_have_their_kind_and_attributes(make: object, kind: str) -> N
     assert (made.type, made.roles, made.attributes) == (kind, ("r",), {"team": "t"})
 
 
+def test_question_with_a_misspelt_or_missing_part_is_refused() -> None:
+    with pytest.raises(TypeError, match="chanel"):
+        question(
+            principal=service("s"),
+            action="a",
+            data="d",
+            subject="x",
+            purpose="p",
+            chanel="c",  # type: ignore[call-arg]
+        )
+    with pytest.raises(TypeError, match="purpose"):
+        question(principal=service("s"), action="a", data="d", subject="x")  # type: ignore[call-arg]
+
+
 def test_all_parts_are_sent() -> None:
     message = question(
         principal=person("p", controller="acme"),

@@ -24,7 +24,7 @@ from consentry.v1 import policy_pb2
 METHOD = "/consentry.v1.AuthorizationService/Check"
 
 
-class Aborted(Exception):
+class AbortedError(Exception):
     """How the fake context leaves."""
 
 
@@ -42,7 +42,7 @@ class FakeContext:
 
     def abort_with_status(self, status: grpc.Status) -> None:
         self.status = status
-        raise Aborted
+        raise AbortedError
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_nothing_is_evaluated_when_the_deadline_is_past() -> None:
         asked.append(raw)
         return b""
 
-    with pytest.raises(Aborted):
+    with pytest.raises(AbortedError):
         build_guard(Metrics())(METHOD, behaviour)(b"", context)  # type: ignore[arg-type]
 
     assert asked == []
@@ -147,7 +147,7 @@ def test_guard_lets_no_text_of_an_exception_out(problem: BaseException) -> None:
     def behaviour(_raw: bytes, _call: Call) -> bytes:
         raise problem
 
-    with pytest.raises(Aborted):
+    with pytest.raises(AbortedError):
         build_guard(Metrics())(METHOD, behaviour)(b"", context)  # type: ignore[arg-type]
 
     assert context.status.code is grpc.StatusCode.INTERNAL
