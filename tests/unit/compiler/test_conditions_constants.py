@@ -7,12 +7,12 @@ from decimal import Decimal
 from ipaddress import ip_address
 
 import pytest
-from conditions_world import compile_world, expression
 
 from consentry.compiler.conditions import ConditionCompiler
 from consentry.compiler.symbols import Symbols
 from consentry.lang.tree import Compare, Expr
 from consentry.model.values import Duration, Value, midnight_us
+from tests.support.conditions_world import compile_world, expression
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conditions_world import compile_world, compiled, expression, facts, link
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from consentry.diagnostics.span import Span
 from consentry.lang.tree import And, Compare, Expr, Literal, Not, Or
 from consentry.model.operators import NAMESPACE
 from consentry.model.tri import Tri, tri_and, tri_not, tri_or
+from tests.support.conditions_world import compile_world, compiled, expression, facts, link
 
 SPAN = Span("t.policy", 0, 1, 1, 1)
 WORLD = compile_world()

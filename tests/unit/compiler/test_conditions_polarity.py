@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from conditions_world import View, compile_world, compiled, expression, facts, us
 
 from consentry.compiler.conditions import ConditionCompiler, ConditionRole
 from consentry.compiler.symbols import Symbols
 from consentry.model.consent import Standing
+from tests.support.conditions_world import View, compile_world, compiled, expression, facts, us
 
 R = ConditionRole
 
@@ -164,7 +164,12 @@ def test_forms_are_one_where_nothing_of_the_ledger_is_read(symbols: Symbols) -> 
 def test_consented_is_asked_of_the_engine(symbols: Symbols) -> None:
     condition, run = compiled(symbols, "consented(marketing.sms, explicit)", R.PERMIT)
     asked: list[object] = []
-    f = facts(symbols, consented=lambda index, words: asked.append((index, words)) or 2)
+
+    def answer(index: int, words: frozenset[str]) -> int:
+        asked.append((index, words))
+        return 2
+
+    f = facts(symbols, consented=answer)
 
     assert run(condition.code, f) == 2
     assert asked == [(symbols.purpose_names["marketing.sms"], frozenset({"explicit"}))]

@@ -8,11 +8,11 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from conditions_world import NOW, View, compile_world, compiled, evaluate, facts, us
 
 from consentry.compiler.symbols import Symbols
 from consentry.model.consent import Author, ConsentState, Standing
 from consentry.model.values import Duration, datetime_of, midnight_us
+from tests.support.conditions_world import NOW, View, compile_world, compiled, evaluate, facts, us
 
 
 @pytest.fixture(scope="module")
