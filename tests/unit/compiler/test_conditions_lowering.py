@@ -47,7 +47,7 @@ def chains(children: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
 EXPRESSIONS = st.recursive(st.sampled_from(list(TREES.values())), chains, max_leaves=30)
 
 
-def naive(expr: Expr, values: dict[str, Any]) -> Tri:
+def naive(expr: Expr, values: dict[str, Tri]) -> Tri:
     match expr:
         case And():
             result: Tri = 2
