@@ -69,7 +69,7 @@ class _Pools:
 class Sidecar:
     """All doors over one decision point, one ledger and one policy store.
 
-    Used by one thread, but for `find_unreadiness` and `refresh_health`, which any thread may call.
+    Started by one thread; all else may be called by any.
     """
 
     def __init__(
@@ -89,6 +89,9 @@ class Sidecar:
         self._probe: Final = is_ledger_usable or self._can_read_ledger
         self._is_draining = threading.Event()
         self._is_stopped = threading.Event()
+        # Held while the doors are closed; guards `_is_closed`.
+        self._stop_lock = threading.Lock()
+        self._is_closed = False
         self.pools: Final = _Pools(options)
         self.pools.watch(metrics)
         self.health: Final = Health()
@@ -200,11 +203,16 @@ class Sidecar:
         self.stop(grace_s=self._options.grace_s)
 
     def stop(self, *, grace_s: float = 0.0) -> None:
-        """Close the doors now; calls under way have `grace_s`. May be called again."""
-        if self._is_stopped.is_set():
-            return
+        """Close the doors now; calls under way have `grace_s`. Any thread may call it."""
         self._is_draining.set()
         self._is_stopped.set()
+        # Whoever comes second waits for the first, so that both find everything closed.
+        with self._stop_lock:
+            if not self._is_closed:
+                self._is_closed = True
+                self._close(grace_s)
+
+    def _close(self, grace_s: float) -> None:
         self.health.drain()
         self._main.begin_stop(grace_s).wait(grace_s + _CANCEL_MARGIN_S)
         if self._health_server is not None:

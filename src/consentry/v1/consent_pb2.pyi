@@ -480,6 +480,7 @@ class ListConsentEventsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     LEDGER_POSITION_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Empty on the last page. Good for this person, and until the sidecar restarts."""
     ledger_position: _builtins.int
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordedConsentEvent]: ...

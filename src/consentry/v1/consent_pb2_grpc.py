@@ -57,7 +57,9 @@ class ConsentServiceServicer(object):
     """
 
     def RecordConsent(self, request, context):
-        """Records one event or a batch, all or nothing; answers after the events are durable.
+        """Records one event or a batch, all or nothing; answers after the events are durable. A purpose,
+        tag, data node, channel or regime that the policy set lacks: FAILED_PRECONDITION with
+        google.rpc.BadRequest field violations, since nothing would ever come of such an event.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

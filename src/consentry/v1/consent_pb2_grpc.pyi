@@ -34,7 +34,10 @@ class ConsentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ConsentServiceAsyncStub: ...
     RecordConsent: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentRequest, _consent_pb2.RecordConsentResponse]
-    """Records one event or a batch, all or nothing; answers after the events are durable."""
+    """Records one event or a batch, all or nothing; answers after the events are durable. A purpose,
+    tag, data node, channel or regime that the policy set lacks: FAILED_PRECONDITION with
+    google.rpc.BadRequest field violations, since nothing would ever come of such an event.
+    """
     GetConsent: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetConsentRequest, _consent_pb2.GetConsentResponse]
     """The effective state for one person, by purpose, with the events behind it."""
     ListConsentEvents: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]
@@ -46,7 +49,10 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentRequest, _consent_pb2.RecordConsentResponse]  # type: ignore[assignment]
-    """Records one event or a batch, all or nothing; answers after the events are durable."""
+    """Records one event or a batch, all or nothing; answers after the events are durable. A purpose,
+    tag, data node, channel or regime that the policy set lacks: FAILED_PRECONDITION with
+    google.rpc.BadRequest field violations, since nothing would ever come of such an event.
+    """
     GetConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetConsentRequest, _consent_pb2.GetConsentResponse]  # type: ignore[assignment]
     """The effective state for one person, by purpose, with the events behind it."""
     ListConsentEvents: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]  # type: ignore[assignment]
@@ -61,7 +67,10 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_pb2.RecordConsentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.RecordConsentResponse, _abc.Awaitable[_consent_pb2.RecordConsentResponse]]:
-        """Records one event or a batch, all or nothing; answers after the events are durable."""
+        """Records one event or a batch, all or nothing; answers after the events are durable. A purpose,
+        tag, data node, channel or regime that the policy set lacks: FAILED_PRECONDITION with
+        google.rpc.BadRequest field violations, since nothing would ever come of such an event.
+        """
 
     @_abc_1.abstractmethod
     def GetConsent(
