@@ -104,7 +104,7 @@ def facts_of(world: World, request: Request) -> dict[str, Any]:
     }
     for path, declared in world.attributes.items():
         owner, _, name = path.partition(".")
-        sent = owners.get(owner, {}).get(name)
+        sent: Any = owners.get(owner, {}).get(name)
         if sent is None and declared.default is not None:
             sent = declared.default.value  # type: ignore[union-attr]  # defaults are constants
         facts[path] = sent

@@ -49,7 +49,7 @@ class _Slot(NamedTuple):
 class AttributeTable:
     """The declared attributes of one program, by owner."""
 
-    __slots__ = ("_slots",)
+    __slots__ = ("_slots", "is_needed")
 
     def __init__(self, program: Program) -> None:
         self._slots: dict[Owner, tuple[_Slot, ...]] = {}
@@ -57,6 +57,8 @@ class AttributeTable:
             own = tuple(_slot(spec) for spec in program.attributes if spec.owner is owner)
             if own:
                 self._slots[owner] = own
+        self.is_needed = bool(self._slots.keys() - {Owner.CONTROLLER})
+        """Whether a request may carry anything that is declared."""
 
     def bind(
         self,

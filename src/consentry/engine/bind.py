@@ -56,19 +56,25 @@ def check_shape(linked: LinkedProgram, request: Request) -> Facts:
     facts = Facts()
     facts.principal_id = principal.id
     facts.principal_kind = principal.kind
-    facts.principal_roles = tuple(sorted(principal.roles)) or None
+    if principal.roles:
+        facts.principal_roles = tuple(sorted(principal.roles))
     facts.principal_controller = principal.controller or None
     facts.action = request.action
     facts.channel = request.channel or None
+    resource = request.resource
     facts.collected_at_us = collected_at_us
-    facts.collected_for = request.resource.collected_for or None
-    facts.collected_on = request.resource.collected_on or None
+    facts.collected_for = resource.collected_for or None
+    facts.collected_on = resource.collected_on or None
+    if request.data_subject is not None:
+        facts.subject_id = request.data_subject.id
     recipient = request.recipient
     if recipient is not None:
         facts.recipient_id = recipient.id or None
         facts.recipient_roles = tuple(sorted(recipient.roles)) or None
         facts.recipient_country = recipient.country or None
-    _bind_attributes(linked, request, facts, violations)
+    facts.controller = linked.controller
+    if linked.attributes.is_needed:
+        _bind_attributes(linked, request, facts, violations)
     if violations:
         raise RequestError(*violations)
     return facts
@@ -113,7 +119,6 @@ def _bind_attributes(
     owner = request.principal
     facts.principal = bind(Owner.PRINCIPAL, owner.attributes, "principal.attributes", violations)
     subject = request.data_subject
-    facts.subject_id = subject.id if subject is not None else ""
     facts.subject = bind(
         Owner.SUBJECT,
         subject.attributes if subject is not None else NO_ATTRIBUTES,
@@ -134,7 +139,6 @@ def _bind_attributes(
     )
     facts.context = bind(Owner.CONTEXT, request.context, "context", violations)
     facts.signal = bind(Owner.SIGNAL, request.signals, "signals", violations)
-    facts.controller = linked.controller
 
 
 def _required(field: str) -> FieldViolation:

@@ -31,7 +31,6 @@ from consentry.model.consent import ConsentView
 from consentry.model.decision import (
     Decision,
     Effect,
-    Finding,
     LeafDecision,
     Mask,
     Obligation,
@@ -186,26 +185,17 @@ def _answer(
     is_cacheable: bool,
 ) -> Decision:
     """The request's answer: yes when every leaf is, or with `partial` when any is."""
-    told = tuple(
-        LeafDecision(
-            data=leaf.path,
-            effect=outcome.effect,
-            findings=_findings(outcome.ranked),
-            mask=outcome.mask,
-            obligations=outcome.obligations,
-        )
-        for leaf, outcome in zip(leaves, outcomes, strict=True)
-    )
-    if len(told) == 1:
-        only = told[0]
+    if len(leaves) == 1:
+        only = _tell(leaves[0], outcomes[0])
         return Decision(
             effect=only.effect,
             findings=only.findings,
-            leaves=told,
+            leaves=(only,),
             obligations=only.obligations,
             valid_until_us=valid_until_us,
             is_cacheable=is_cacheable,
         )
+    told = [_tell(leaf, outcome) for leaf, outcome in zip(leaves, outcomes, strict=True)]
     is_permitted = [outcome.effect is Effect.PERMIT for outcome in outcomes]
     grants = any(is_permitted) if request.partial else all(is_permitted)
     effect = Effect.PERMIT if grants else Effect.DENY
@@ -213,12 +203,19 @@ def _answer(
     return Decision(
         effect=effect,
         findings=in_order([ranked for outcome in deciding for ranked in outcome.ranked]),
-        leaves=told,
+        leaves=tuple(told),
         obligations=union([one for outcome in deciding for one in outcome.obligations]),
         valid_until_us=valid_until_us,
         is_cacheable=is_cacheable,
     )
 
 
-def _findings(ranked: list[RankedFinding]) -> tuple[Finding, ...]:
-    return (ranked[0][2],) if len(ranked) == 1 else in_order(ranked)
+def _tell(leaf: DataNode, outcome: _Outcome) -> LeafDecision:
+    ranked = outcome.ranked
+    return LeafDecision(
+        data=leaf.path,
+        effect=outcome.effect,
+        findings=(ranked[0][2],) if len(ranked) == 1 else in_order(ranked),
+        mask=outcome.mask,
+        obligations=outcome.obligations,
+    )

@@ -79,8 +79,9 @@ class Run:
     def turn_to(self, leaf: DataNode) -> None:
         """Makes `leaf` the one that is decided on."""
         self.facts.leaf = leaf
-        self._queries = {}
-        self._states = {}
+        if self._queries:
+            self._queries = {}
+            self._states = {}
 
     def ask_ledger(self, regime: str, *, reads_consent: bool) -> tuple[Standing | None, ...]:
         """Sets the ledger's facts for one regime and gives its askings, the first one first.
