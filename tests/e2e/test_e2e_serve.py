@@ -12,20 +12,15 @@ from typing import Any
 
 import pytest
 
-from consentry.client import Client, ConsentryError, Decision, Subject, service
+from consentry.client import Client, ConsentryError, Decision, Subject, event, service
 from consentry.v1 import consent_pb2
 
 ADA = "customer-1"
 
 
 def consent(kind: str, purpose: str, key: str) -> consent_pb2.ConsentEvent:
-    return consent_pb2.ConsentEvent(
-        kind=consent_pb2.EventKind.Value(f"EVENT_KIND_{kind}"),
-        subject=ADA,
-        scope=consent_pb2.ConsentScope(purpose=purpose),
-        notice="2026-03",
-        proof=consent_pb2.Proof(method="web form"),
-        idempotency_key=key,
+    return event(
+        kind, ADA, purpose=purpose, notice="2026-03", proof_method="form", idempotency_key=key
     )
 
 
@@ -84,8 +79,8 @@ def test_draining_sidecar_is_not_ready_and_still_answers(start: Callable[..., An
 def test_killed_sidecar_keeps_what_it_acknowledged(start: Callable[..., Any]) -> None:
     sidecar = start()
     with connect(sidecar.wait_for("ready")) as client:
-        client.record_consent(consent("GIVEN", "marketing", "k-1"))
-        position = client.record_consent(consent("WITHDRAWN", "marketing.email", "k-2"))
+        client.record_consent(consent("given", "marketing", "k-1"))
+        position = client.record_consent(consent("withdrawn", "marketing.email", "k-2"))
 
         sidecar.send(signal.SIGKILL)
 
@@ -97,7 +92,7 @@ def test_killed_sidecar_keeps_what_it_acknowledged(start: Callable[..., Any]) ->
         decision = may_mail(client)
         assert (decision.is_permitted, decision.reason) == (False, "consent_withdrawn")
         # The same event under the same key is the same event, before and after the death.
-        assert client.record_consent(consent("WITHDRAWN", "marketing.email", "k-2")) == position
+        assert client.record_consent(consent("withdrawn", "marketing.email", "k-2")) == position
 
 
 def test_two_sidecars_do_not_share_a_ledger(start: Callable[..., Any]) -> None:

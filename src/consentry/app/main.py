@@ -31,7 +31,7 @@ examples:
   consentry check policies                 all diagnostics, with the place underlined
   consentry fmt --check policies           fails when a file is not in canonical format
   consentry test policies -k withdrawn     tests whose name contains a word
-  consentry serve --policies policies      a sidecar on 127.0.0.1:7420
+  consentry serve --policies policies      a sidecar on 127.0.0.1:7470
   consentry VERB --help                    what a verb takes
 
 """

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import grpc
 
-from consentry.client import Client, Decision, Principal, Subject, apply
+from consentry.client import Client, Decision, Principal, Subject, apply, event
 from consentry.client.questions import question
-from consentry.v1 import consent_pb2, policy_pb2, policy_pb2_grpc
+from consentry.v1 import policy_pb2, policy_pb2_grpc
 
 # A story must not fail because a busy machine took a moment; a service would say less.
 _TIMEOUT_S: Final = 10.0
@@ -70,15 +70,15 @@ class Service:
     def _record(
         self, *, kind: str, subject: str, purpose: str, method: str, key: str, notice: str = ""
     ) -> dict[str, Any]:
-        event = consent_pb2.ConsentEvent(
-            kind=consent_pb2.EventKind.Value(f"EVENT_KIND_{kind.upper()}"),
-            subject=subject,
-            scope=consent_pb2.ConsentScope(purpose=purpose),
+        told = event(
+            kind,
+            subject,
+            purpose=purpose,
             notice=notice,
-            proof=consent_pb2.Proof(method=method),
+            proof_method=method,
             idempotency_key=key,
         )
-        return {"position": self._client.record_consent(event)}
+        return {"position": self._client.record_consent(told)}
 
     def _reload(self) -> dict[str, Any]:
         with grpc.insecure_channel(self._target) as channel:
