@@ -92,7 +92,7 @@ class ConditionCompiler:
         )
         if not readings:
             return condition
-        widens = ROLE_SENSE[role] is not Sense.NARROWS
+        widens = ROLE_SENSE[role] is Sense.WIDENS
         best, worst = (TRUE, FALSE) if widens else (FALSE, TRUE)
         return replace(
             condition,
