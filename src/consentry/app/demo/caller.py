@@ -68,11 +68,11 @@ class Service:
         return {"record": apply(self._client.check(**fields_of(words)), record)}
 
     def _record(
-        self, *, kind: str, subject: str, purpose: str, method: str, key: str, notice: str = ""
+        self, *, kind: str, data_subject: str, purpose: str, method: str, key: str, notice: str = ""
     ) -> dict[str, Any]:
         told = event(
             kind,
-            subject,
+            data_subject,
             purpose=purpose,
             notice=notice,
             proof_method=method,

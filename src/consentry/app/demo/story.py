@@ -155,7 +155,7 @@ class Story:
         recorded = self._support.ask(
             "record",
             kind="given",
-            subject=ADA,
+            data_subject=ADA,
             purpose="marketing",
             notice="2026-03",
             method="web form",
@@ -201,7 +201,7 @@ class Story:
         recorded = self._support.ask(
             "record",
             kind="withdrawn",
-            subject=ADA,
+            data_subject=ADA,
             purpose="marketing.email",
             method="telephone call",
             key="demo-call-1",
@@ -223,7 +223,7 @@ class Story:
         self._support.ask(
             "record",
             kind="given",
-            subject="customer-4712",
+            data_subject="customer-4712",
             purpose="marketing",
             notice="2026-03",
             method="web form",
