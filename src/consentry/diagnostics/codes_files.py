@@ -154,6 +154,14 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         "no such bug",
     ),
     _about(
+        "F524",
+        "other policy sets are being validated now",
+        "Each validation compiles in a process of its own, and only two run at a time, so that they"
+        " cannot crowd out what the sidecar is there for. Ask again in a moment.",
+        "three policy sets are sent for validation at once",
+        "policy sets are sent for validation one after another",
+    ),
+    _about(
         "F530",
         "the policy set could not be archived",
         "Every policy set that decides is kept by its digest, so that each decision can be"

@@ -223,7 +223,10 @@ class DecisionPoint:
         decision = self._decide(snapshot, request, view, now_us)
         latest_us = now_us + self._max_age_us
         until_us = latest_us
-        if decision.valid_until_us is not None and decision.valid_until_us < latest_us:
+        if not decision.is_cacheable:
+            # Made without the consent state: nobody may keep it, the caller included.
+            until_us = now_us
+        elif decision.valid_until_us is not None and decision.valid_until_us < latest_us:
             until_us = decision.valid_until_us
         told = replace(decision, valid_until_us=until_us)
         answer = self._codec.encode_answer(told, request, snapshot.digest)

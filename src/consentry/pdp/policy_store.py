@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 ReadSources = Callable[[], tuple[tuple[Source, ...], tuple[Diagnostic, ...]]]
 Compile = Callable[[Sequence[Source], Mapping[str, Source]], CompileResult]
 
+MAX_VALIDATIONS: Final = 2
+
 # Faults that may pass by themselves: the same files can load later.
 PASSING_FAULTS: Final = frozenset({"F503", "F513", "F520", "F521", "F530"})
 
@@ -96,6 +98,7 @@ class PolicyStore:
         self._link = link
         self._settle = settle
         self._load_lock = threading.Lock()
+        self._validations = threading.BoundedSemaphore(MAX_VALIDATIONS)
         self._current: Snapshot | None = None
         self._is_confirmable = False
         self._confirmed_at_us = 0
@@ -124,8 +127,18 @@ class PolicyStore:
         return not any(found.code in PASSING_FAULTS for found in result.diagnostics)
 
     def validate(self, sources: Sequence[Source]) -> CompileResult:
-        """What compiling these files, instead of the active ones, would say; nothing is loaded."""
-        return self._compile_apart(sources, self.packs)
+        """What compiling these files, instead of the active ones, would say; nothing is loaded.
+
+        At most `MAX_VALIDATIONS` at once: compiling takes a process each, and a queue of them
+        would hold up whoever shares its threads. One too many is answered with F524.
+        """
+        if not self._validations.acquire(blocking=False):
+            fault = problem("F524", "other policy sets are being validated now")
+            return CompileResult(program=None, diagnostics=(fault,), modules=(), symbols=None)
+        try:
+            return self._compile_apart(sources, self.packs)
+        finally:
+            self._validations.release()
 
     def confirm(self) -> None:
         """Take note that the source still is as last read: if that agreed, it still does."""

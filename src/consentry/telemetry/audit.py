@@ -22,7 +22,7 @@ import json
 import logging
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Final, Protocol
 
@@ -51,9 +51,12 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class AuditFields:
-    """What equal answers have in common; one object serves all answers from one cache entry."""
+    """What equal answers have in common; one object serves all answers from one cache entry.
+
+    `encoded` is the writer's own: these fields as JSON, made at the first record.
+    """
 
     digest: str
     effect: str
@@ -63,6 +66,7 @@ class AuditFields:
     action: str
     principal_id: str
     data_subject_id: str
+    encoded: str = field(default="", init=False)
 
 
 _Record = tuple[int, int, str, int, str, bool, AuditFields]
@@ -123,7 +127,10 @@ class AuditLog:
 
     def _run(self, interval_s: float) -> None:
         while not self._stop.wait(interval_s):
-            self.drain()
+            try:
+                self.drain()
+            except Exception:  # a bug here must not end the writing
+                log.exception("audit_writer_failed")
 
     def drain(self) -> bool:
         """Offer everything that waits to the sink; False when it refused."""
@@ -143,7 +150,12 @@ class AuditLog:
                 record = self._buffer.popleft()
             except IndexError:
                 break
-            lines.append(self._line(record))
+            try:
+                lines.append(self._line(record))
+            except Exception:  # a record that cannot be told is a lost one, and no more than that
+                log.exception("audit_record_failed")
+                self._drop([record[0]])
+                continue
             seqs.append(record[0])
         with self._gap_lock:
             gap, self._gap = self._gap, None
@@ -172,27 +184,34 @@ class AuditLog:
             self._gap = (count + len(seqs), min(first, *seqs), max(last, *seqs))
         self.dropped.add(len(seqs))
 
-    def close(self) -> None:
+    def close(self, timeout_s: float = 5.0) -> None:
         """Write what waits, count what cannot be written as dropped, and let go of the sink.
 
-        Call it when no more answers are given; what is appended later counts as dropped.
+        Call it when no more answers are given; what is appended later counts as dropped. A sink
+        that hangs is waited for `timeout_s` and then left alone.
         """
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
         self._capacity = 0
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                self._give_up()
+                return
         if not self.drain():
-            lost = list(self._refused[1]) if self._refused is not None else []
-            lost += [record[0] for record in self._buffer]
-            self._refused = None
-            self._buffer.clear()
-            if lost:
-                self._drop(lost)
-            log.error("audit_records_lost", extra={"count": len(lost)})
+            self._give_up()
         try:
             self._sink.close()
         except OSError:
             log.exception("audit_sink_failed")
+
+    def _give_up(self) -> None:
+        lost = list(self._refused[1]) if self._refused is not None else []
+        lost += [record[0] for record in self._buffer]
+        self._refused = None
+        self._buffer.clear()
+        if lost:
+            self._drop(lost)
+        log.error("audit_records_lost", extra={"count": len(lost)})
 
     def _line(self, record: _Record) -> str:
         seq, now_us, decision_id, position, correlation_id, is_hit, fields = record
@@ -213,6 +232,11 @@ class AuditLog:
         return f"{self._second_text}.{micros:06}Z"
 
     def _common(self, fields: AuditFields) -> str:
+        if not fields.encoded:  # PERF: an answer given from the cache is encoded and hashed once
+            fields.encoded = self._encode(fields)
+        return fields.encoded
+
+    def _encode(self, fields: AuditFields) -> str:
         return json.dumps(
             {
                 "digest": fields.digest,

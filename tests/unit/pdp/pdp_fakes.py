@@ -128,7 +128,8 @@ class FakeLedger:
             events,
             revision=events[-1].position if events else 0,
             position=self._position,
-            read_at_us=self._clock.us,
+            # A reading shows every event it holds, even when the clock was set back since.
+            read_at_us=max([self._clock.us, *(event.received_at_us for event in events)]),
         )
 
 

@@ -1,4 +1,4 @@
-"""Claims about the compiling child: it gives what the compiler gives; its faults are diagnostics."""
+"""Claims about the compiling child: the compiler's own result; faults become diagnostics."""
 
 from __future__ import annotations
 

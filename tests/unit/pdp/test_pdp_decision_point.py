@@ -169,7 +169,9 @@ def test_position_never_claims_an_event_that_came_during_the_check(world: World)
 
 def test_unavailable_state_is_denied_and_not_kept(world: World) -> None:
     world.ledger.is_down = True
-    assert world.check(person="bob").reason == "consent_state_unavailable"
+    answer = world.check(person="bob")
+    assert answer.reason == "consent_state_unavailable"
+    assert answer.valid_until == world.clock.us
 
     world.ledger.is_down = False
     assert world.check(person="bob").reason == "consent_missing"

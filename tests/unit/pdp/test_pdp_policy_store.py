@@ -233,6 +233,23 @@ def test_validation_loads_nothing() -> None:
     assert scene.current() is first
 
 
+def test_one_validation_too_many_is_refused_at_once() -> None:
+    scene = Scene()
+    inner: list[CompileResult] = []
+
+    def validate_again(sources: Sequence[Source], packs: Mapping[str, Source]) -> CompileResult:
+        inner.append(scene.store.validate(sources))
+        return compile_policies(sources, packs)
+
+    scene.store._compile_apart = validate_again
+    outer = scene.store.validate([Source("a.policy", POLICY)])
+
+    assert outer.program is not None
+    assert [found.code for found in inner[0].diagnostics] == ["F524"]
+    assert inner[1].program is not None
+    assert scene.store.validate([Source("a.policy", POLICY)]).program is not None
+
+
 def test_listener_that_fails_does_not_undo_the_load(caplog: pytest.LogCaptureFixture) -> None:
     scene = Scene()
     told: list[Snapshot] = []

@@ -208,7 +208,7 @@ def test_unreadable_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied", str(tmp_path))
 
-    monkeypatch.setattr(sources_module.os, "open", refuse)
+    monkeypatch.setattr("consentry.pdp.sources.os.open", refuse)
     (found,) = read_policy_folder(tmp_path)[1]
 
     assert (found.code, found.title) == ("F503", "`a.policy` cannot be read: permission denied")

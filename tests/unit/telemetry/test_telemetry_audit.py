@@ -152,6 +152,42 @@ def test_closing_with_a_broken_sink_counts_all_that_waits_as_dropped() -> None:
     assert sink.is_closed
 
 
+def test_closing_does_not_wait_for_a_sink_that_hangs() -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    class HangingSink(MemorySink):
+        def write(self, lines: bytes) -> None:
+            entered.set()
+            release.wait()
+
+    log = AuditLog(HangingSink(), hash_key=KEY)
+    append(log, 3)
+    log.start(interval_s=0.001)
+    entered.wait()
+    append(log, 2)
+    log.close(timeout_s=0.01)
+
+    assert log.dropped.value() == 5
+    release.set()
+
+
+def test_record_that_cannot_be_told_is_counted_as_dropped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = MemorySink()
+    log = AuditLog(sink, hash_key=KEY)
+    append(log)
+    log.append(FIELDS, 10**30, "far future", 7, "", False)
+    append(log)
+
+    log.drain()
+
+    assert sink.numbers() == [1, 3]
+    assert (log.written.value(), log.dropped.value()) == (2, 1)
+    assert sink.told_dropped() == 1
+    assert caplog.messages == ["audit_record_failed"]
+
+
 def test_records_after_close_are_counted_as_dropped() -> None:
     log = AuditLog(MemorySink(), hash_key=KEY)
     log.close()
@@ -205,6 +241,7 @@ def test_accounting_is_exact_under_threads_with_a_slow_writer() -> None:
         log.drain()
     for thread in threads:
         thread.join()
+    sink.refusals.clear()
     log.close()
 
     assert log.written.value() + log.dropped.value() == 8_000
