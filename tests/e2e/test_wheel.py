@@ -19,7 +19,7 @@ class Refuse:
     names = {"lark", "cachetools", "prometheus_client", "apsw", "pydantic", "pydantic_settings",
              "starlette", "uvicorn", "grpc_health", "grpc_reflection", "grpc_status"}
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in self.names:
+        if name.split(".")[0] in self.names or name.startswith("google.rpc"):
             raise ImportError(f"a caller must not need {name}")
         return None
 

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 
 from consentry.model.request import RequestError
 from consentry.server.calls import Call, RawBehaviour, check_correlation_id
-from consentry.server.errors import request_error_status
+from consentry.server.errors import item_error
 from consentry.server.faults import malformed, violation
 from consentry.server.health import AUTHORIZATION_SERVICE
 from consentry.server.ports import Decider
@@ -64,8 +64,8 @@ class AuthorizationMethods:
         reply = wire_pb2.RawBatchResponse()
         for index in range(len(batch.items)):
             answer = bad.get(index) or next(answers)
-            if isinstance(answer, RequestError):
-                reply.results.add().error.CopyFrom(request_error_status(answer))
-            else:
+            if isinstance(answer, bytes):
                 reply.results.add().response = answer
+            else:
+                reply.results.add().error.CopyFrom(item_error(answer))
         return reply.SerializeToString()

@@ -31,6 +31,7 @@ from consentry.model.request import FieldViolation, RequestError
 from consentry.pdp.errors import NotReadyError, NotYetThereError
 from consentry.server.faults import violation
 from consentry.server.text_checks import LIMIT_CODES
+from consentry.v1 import decision_pb2
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,20 @@ def request_error_status(problem: RequestError) -> status_pb2.Status:
     is_limit = bool(problem.violations) and all(v.code in LIMIT_CODES for v in problem.violations)
     code = code_pb2.RESOURCE_EXHAUSTED if is_limit else code_pb2.INVALID_ARGUMENT
     return _bad_request(code, "over a limit" if is_limit else "bad request", problem.violations)
+
+
+def item_error(problem: Exception) -> decision_pb2.ItemError:
+    """What an item of a batch gets in place of an answer."""
+    status = status_of(problem, "batch item")
+    violations = problem.violations if isinstance(problem, RequestError) else ()
+    return decision_pb2.ItemError(
+        code=status.code,
+        message=status.message,
+        violations=[
+            decision_pb2.FieldViolation(field=v.field, code=v.code, description=v.message)
+            for v in violations
+        ],
+    )
 
 
 def event_violation(problem: EventRefusedError) -> FieldViolation:

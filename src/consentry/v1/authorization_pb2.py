@@ -24,30 +24,29 @@ _sym_db = _symbol_database.Default()
 
 from consentry.v1 import decision_pb2 as consentry_dot_v1_dot_decision__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n consentry/v1/authorization.proto\x12\x0c\x63onsentry.v1\x1a\x1b\x63onsentry/v1/decision.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x87\x03\n\x0c\x43heckRequest\x12*\n\tprincipal\x18\x01 \x01(\x0b\x32\x17.consentry.v1.Principal\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x03(\t\x12*\n\x07subject\x18\x04 \x01(\x0b\x32\x19.consentry.v1.DataSubject\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x06 \x01(\t\x12*\n\trecipient\x18\x07 \x01(\x0b\x32\x17.consentry.v1.Recipient\x12(\n\x08resource\x18\x08 \x01(\x0b\x32\x16.consentry.v1.Resource\x12(\n\x07\x63ontext\x18\t \x03(\x0b\x32\x17.consentry.v1.Attribute\x12(\n\x07signals\x18\n \x03(\x0b\x32\x17.consentry.v1.Attribute\x12\x0f\n\x07partial\x18\x0b \x01(\x08\x12$\n\x06\x64\x65tail\x18\x0c \x01(\x0e\x32\x14.consentry.v1.Detail\"\xb5\x02\n\rCheckResponse\x12$\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0e\x32\x14.consentry.v1.Effect\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12*\n\x06leaves\x18\x03 \x03(\x0b\x32\x1a.consentry.v1.LeafDecision\x12-\n\x0bobligations\x18\x04 \x03(\x0b\x32\x18.consentry.v1.Obligation\x12/\n\x0bvalid_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rpolicy_digest\x18\x06 \x01(\t\x12%\n\x07reasons\x18\x07 \x03(\x0b\x32\x14.consentry.v1.Reason\x12$\n\x06moment\x18\x0f \x01(\x0b\x32\x14.consentry.v1.Moment\";\n\x11\x43heckBatchRequest\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.consentry.v1.BatchItem\"N\n\tBatchItem\x12)\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1a.consentry.v1.CheckRequest\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\"@\n\x12\x43heckBatchResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.consentry.v1.BatchResult\"m\n\x0b\x42\x61tchResult\x12/\n\x08response\x18\x01 \x01(\x0b\x32\x1b.consentry.v1.CheckResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result*8\n\x06\x44\x65tail\x12\x16\n\x12\x44\x45TAIL_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x45TAIL_ALL_REASONS\x10\x01\x32\xa9\x01\n\x14\x41uthorizationService\x12@\n\x05\x43heck\x12\x1a.consentry.v1.CheckRequest\x1a\x1b.consentry.v1.CheckResponse\x12O\n\nCheckBatch\x12\x1f.consentry.v1.CheckBatchRequest\x1a .consentry.v1.CheckBatchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n consentry/v1/authorization.proto\x12\x0c\x63onsentry.v1\x1a\x1b\x63onsentry/v1/decision.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x03\n\x0c\x43heckRequest\x12*\n\tprincipal\x18\x01 \x01(\x0b\x32\x17.consentry.v1.Principal\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x03(\t\x12*\n\x07subject\x18\x04 \x01(\x0b\x32\x19.consentry.v1.DataSubject\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x06 \x01(\t\x12*\n\trecipient\x18\x07 \x01(\x0b\x32\x17.consentry.v1.Recipient\x12(\n\x08resource\x18\x08 \x01(\x0b\x32\x16.consentry.v1.Resource\x12(\n\x07\x63ontext\x18\t \x03(\x0b\x32\x17.consentry.v1.Attribute\x12(\n\x07signals\x18\n \x03(\x0b\x32\x17.consentry.v1.Attribute\x12\x0f\n\x07partial\x18\x0b \x01(\x08\x12$\n\x06\x64\x65tail\x18\x0c \x01(\x0e\x32\x14.consentry.v1.Detail\"\xb5\x02\n\rCheckResponse\x12$\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0e\x32\x14.consentry.v1.Effect\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12*\n\x06leaves\x18\x03 \x03(\x0b\x32\x1a.consentry.v1.LeafDecision\x12-\n\x0bobligations\x18\x04 \x03(\x0b\x32\x18.consentry.v1.Obligation\x12/\n\x0bvalid_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rpolicy_digest\x18\x06 \x01(\t\x12%\n\x07reasons\x18\x07 \x03(\x0b\x32\x14.consentry.v1.Reason\x12$\n\x06moment\x18\x0f \x01(\x0b\x32\x14.consentry.v1.Moment\";\n\x11\x43heckBatchRequest\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.consentry.v1.BatchItem\"N\n\tBatchItem\x12)\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1a.consentry.v1.CheckRequest\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\"@\n\x12\x43heckBatchResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.consentry.v1.BatchResult\"r\n\x0b\x42\x61tchResult\x12/\n\x08response\x18\x01 \x01(\x0b\x32\x1b.consentry.v1.CheckResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.consentry.v1.ItemErrorH\x00\x42\x08\n\x06result*8\n\x06\x44\x65tail\x12\x16\n\x12\x44\x45TAIL_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x45TAIL_ALL_REASONS\x10\x01\x32\xa9\x01\n\x14\x41uthorizationService\x12@\n\x05\x43heck\x12\x1a.consentry.v1.CheckRequest\x1a\x1b.consentry.v1.CheckResponse\x12O\n\nCheckBatch\x12\x1f.consentry.v1.CheckBatchRequest\x1a .consentry.v1.CheckBatchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'consentry.v1.authorization_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DETAIL']._serialized_start=1161
-  _globals['_DETAIL']._serialized_end=1217
-  _globals['_CHECKREQUEST']._serialized_start=138
-  _globals['_CHECKREQUEST']._serialized_end=529
-  _globals['_CHECKRESPONSE']._serialized_start=532
-  _globals['_CHECKRESPONSE']._serialized_end=841
-  _globals['_CHECKBATCHREQUEST']._serialized_start=843
-  _globals['_CHECKBATCHREQUEST']._serialized_end=902
-  _globals['_BATCHITEM']._serialized_start=904
-  _globals['_BATCHITEM']._serialized_end=982
-  _globals['_CHECKBATCHRESPONSE']._serialized_start=984
-  _globals['_CHECKBATCHRESPONSE']._serialized_end=1048
-  _globals['_BATCHRESULT']._serialized_start=1050
-  _globals['_BATCHRESULT']._serialized_end=1159
-  _globals['_AUTHORIZATIONSERVICE']._serialized_start=1220
-  _globals['_AUTHORIZATIONSERVICE']._serialized_end=1389
+  _globals['_DETAIL']._serialized_start=1141
+  _globals['_DETAIL']._serialized_end=1197
+  _globals['_CHECKREQUEST']._serialized_start=113
+  _globals['_CHECKREQUEST']._serialized_end=504
+  _globals['_CHECKRESPONSE']._serialized_start=507
+  _globals['_CHECKRESPONSE']._serialized_end=816
+  _globals['_CHECKBATCHREQUEST']._serialized_start=818
+  _globals['_CHECKBATCHREQUEST']._serialized_end=877
+  _globals['_BATCHITEM']._serialized_start=879
+  _globals['_BATCHITEM']._serialized_end=957
+  _globals['_CHECKBATCHRESPONSE']._serialized_start=959
+  _globals['_CHECKBATCHRESPONSE']._serialized_end=1023
+  _globals['_BATCHRESULT']._serialized_start=1025
+  _globals['_BATCHRESULT']._serialized_end=1139
+  _globals['_AUTHORIZATIONSERVICE']._serialized_start=1200
+  _globals['_AUTHORIZATIONSERVICE']._serialized_end=1369
 # @@protoc_insertion_point(module_scope)

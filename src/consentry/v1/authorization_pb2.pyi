@@ -10,7 +10,6 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -233,14 +232,14 @@ class BatchResult(_message.Message):
     @_builtins.property
     def response(self) -> Global___CheckResponse: ...
     @_builtins.property
-    def error(self) -> _status_pb2.Status:
-        """INVALID_ARGUMENT with google.rpc.BadRequest details, for this item alone."""
+    def error(self) -> _decision_pb2.ItemError:
+        """What is wrong with this item alone."""
 
     def __init__(
         self,
         *,
         response: Global___CheckResponse | None = ...,
-        error: _status_pb2.Status | None = ...,
+        error: _decision_pb2.ItemError | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

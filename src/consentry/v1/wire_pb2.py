@@ -23,24 +23,23 @@ _sym_db = _symbol_database.Default()
 
 
 from consentry.v1 import decision_pb2 as consentry_dot_v1_dot_decision__pb2
-from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63onsentry/v1/wire.proto\x12\x0c\x63onsentry.v1\x1a\x1b\x63onsentry/v1/decision.proto\x1a\x17google/rpc/status.proto\"<\n\x0fRawBatchRequest\x12)\n\x05items\x18\x01 \x03(\x0b\x32\x1a.consentry.v1.RawBatchItem\"5\n\x0cRawBatchItem\x12\r\n\x05\x63heck\x18\x01 \x01(\x0c\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\"A\n\x10RawBatchResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.consentry.v1.RawBatchResult\"S\n\x0eRawBatchResult\x12\x12\n\x08response\x18\x01 \x01(\x0cH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"2\n\nMomentTail\x12$\n\x06moment\x18\x0f \x01(\x0b\x32\x14.consentry.v1.Momentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63onsentry/v1/wire.proto\x12\x0c\x63onsentry.v1\x1a\x1b\x63onsentry/v1/decision.proto\"<\n\x0fRawBatchRequest\x12)\n\x05items\x18\x01 \x03(\x0b\x32\x1a.consentry.v1.RawBatchItem\"5\n\x0cRawBatchItem\x12\r\n\x05\x63heck\x18\x01 \x01(\x0c\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\"A\n\x10RawBatchResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.consentry.v1.RawBatchResult\"X\n\x0eRawBatchResult\x12\x12\n\x08response\x18\x01 \x01(\x0cH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.consentry.v1.ItemErrorH\x00\x42\x08\n\x06result\"2\n\nMomentTail\x12$\n\x06moment\x18\x0f \x01(\x0b\x32\x14.consentry.v1.Momentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'consentry.v1.wire_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RAWBATCHREQUEST']._serialized_start=95
-  _globals['_RAWBATCHREQUEST']._serialized_end=155
-  _globals['_RAWBATCHITEM']._serialized_start=157
-  _globals['_RAWBATCHITEM']._serialized_end=210
-  _globals['_RAWBATCHRESPONSE']._serialized_start=212
-  _globals['_RAWBATCHRESPONSE']._serialized_end=277
-  _globals['_RAWBATCHRESULT']._serialized_start=279
-  _globals['_RAWBATCHRESULT']._serialized_end=362
-  _globals['_MOMENTTAIL']._serialized_start=364
-  _globals['_MOMENTTAIL']._serialized_end=414
+  _globals['_RAWBATCHREQUEST']._serialized_start=70
+  _globals['_RAWBATCHREQUEST']._serialized_end=130
+  _globals['_RAWBATCHITEM']._serialized_start=132
+  _globals['_RAWBATCHITEM']._serialized_end=185
+  _globals['_RAWBATCHRESPONSE']._serialized_start=187
+  _globals['_RAWBATCHRESPONSE']._serialized_end=252
+  _globals['_RAWBATCHRESULT']._serialized_start=254
+  _globals['_RAWBATCHRESULT']._serialized_end=342
+  _globals['_MOMENTTAIL']._serialized_start=344
+  _globals['_MOMENTTAIL']._serialized_end=394
 # @@protoc_insertion_point(module_scope)

@@ -13,7 +13,6 @@ from consentry.v1 import decision_pb2 as _decision_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
-from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -103,12 +102,12 @@ class RawBatchResult(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     response: _builtins.bytes
     @_builtins.property
-    def error(self) -> _status_pb2.Status: ...
+    def error(self) -> _decision_pb2.ItemError: ...
     def __init__(
         self,
         *,
         response: _builtins.bytes = ...,
-        error: _status_pb2.Status | None = ...,
+        error: _decision_pb2.ItemError | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
