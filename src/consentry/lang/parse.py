@@ -152,8 +152,15 @@ class _Reader:
                 self._track_braces(piece)
                 return
             self._reset()
-        elif self._state is not None and not self._braces and self._is_complete(piece):
-            self._finish()
+        elif (
+            self._state is not None
+            and not self._braces
+            and self._is_complete(piece)
+            and not self._finish()
+        ):
+            self._recover(piece)
+            self._track_braces(piece)
+            return
         if self._state is None:
             if piece.type == "RBRACE" and self._strays:
                 self._strays -= 1
@@ -247,11 +254,16 @@ class _Reader:
         choices: Container[str] = self._state.choices()  # type: ignore[no-untyped-call]
         return choices
 
-    def _finish(self) -> None:
+    def _finish(self) -> bool:
+        """Ends the declaration; False when it turns out to be incomplete after all."""
         assert self._state is not None
-        end = Piece(END, "")
-        self._declarations.append(self._state.feed_token(end))
+        try:
+            declaration = self._state.feed_token(Piece(END, ""))
+        except UnexpectedToken:
+            return False
+        self._declarations.append(declaration)
         self._reset()
+        return True
 
     def _reset(self) -> None:
         """Ready for the next declaration."""
@@ -266,9 +278,9 @@ class _Reader:
         """The end of the file, which may stand in the middle of a declaration."""
         if self._state is None or self._is_skipping:
             return
-        if END in self._choices() and not self._braces:
-            self._finish()
-        elif self._problems.count == self._problems_before:
+        if END in self._choices() and not self._braces and self._finish():
+            return
+        if self._problems.count == self._problems_before:
             self._problems.add(explain_end(self._situation(with_accepted=True)))
 
     def _situation(self, *, with_accepted: bool) -> Situation:
