@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from consentry.diagnostics.render import render_text
 from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 
@@ -24,6 +23,7 @@ from consentry.compiler.compile import compile_policies
 from consentry.diagnostics.code_info import CodeInfo, Stage
 from consentry.diagnostics.codes import CODES
 from consentry.diagnostics.diagnostic import Diagnostic
+from consentry.diagnostics.render import render_text
 from consentry.diagnostics.span import Source
 from consentry.pdp.sources import read_packs
 from consentry.telemetry.metrics import Metrics
@@ -34,6 +34,8 @@ CONFIGURATION = """\
 Defaults, then a TOML file (`--config FILE`, or `CONSENTRY_CONFIG`), then environment variables,
 then flags: the later wins. An unknown key is refused, in the file and in the environment. Units
 stand in the names: `_s` seconds, `_bytes` bytes. Lists in the environment are JSON."""
+MAX_SHOWN_LINES = 40
+MAX_SHOWN_COLUMNS = 120
 STAGES = {
     Stage.SYNTAX: "Text and syntax",
     Stage.NAMES: "Names",
@@ -54,16 +56,36 @@ def diagnostics_of(info: CodeInfo) -> tuple[list[Diagnostic], Source]:
 def diagnostic_page(info: CodeInfo) -> str:
     """The page of one code: what it means, a bad example with its message, a good one."""
     lines = [MADE, "", f"# {info.code}: {info.title}", "", info.explanation, ""]
-    if info.bad:
-        diagnostics, source = diagnostics_of(info)
-        message = render_text(diagnostics[:1], {source.name: source})
-        is_error = diagnostics[0].is_error if diagnostics else False
-        fence = f"policy error={info.code}" if is_error else "policy"
-        bad = f"```{fence}\n{info.bad.rstrip()}\n```" if is_printable(info.bad) else ""
-        lines += ["## What goes wrong", "", bad, "", f"```text\n{message.rstrip()}\n```", ""]
-    if info.good:
-        lines += ["## Mended", "", f"```policy\n{info.good.rstrip()}\n```", ""]
-    return "\n".join(lines)
+    if info.stage is Stage.FILES:  # nothing that a policy says: the examples are of folders
+        lines += ["## What goes wrong", "", block("text", info.bad), ""]
+        return "\n".join([*lines, "## Mended", "", block("text", info.good), ""])
+    diagnostics, source = diagnostics_of(info)
+    message = render_text(diagnostics[:1], {source.name: source})
+    is_error = bool(diagnostics) and diagnostics[0].is_error
+    bad = block(f"policy error={info.code}" if is_error else "policy", info.bad)
+    lines += ["## What goes wrong", "", bad, "", block("text", message), ""]
+    return "\n".join([*lines, "## Mended", "", block(good_fence(info.good), info.good), ""])
+
+
+def good_fence(text: str) -> str:
+    """Whether a good example is a whole set, or shows only how to write one thing."""
+    found = compile_policies([Source("example.policy", text)], read_packs()).diagnostics
+    return "policy fragment" if any(d.is_error for d in found) else "policy"
+
+
+def block(fence: str, text: str) -> str:
+    """A fenced block; an example that is long or cannot be printed is shown cut, as text."""
+    lines = text.rstrip().split("\n")
+    is_long = len(lines) > MAX_SHOWN_LINES or max(map(len, lines)) > MAX_SHOWN_COLUMNS
+    if not is_long and is_printable(text):
+        return f"```{fence}\n{text.rstrip()}\n```"
+    kept = [printable(line[:MAX_SHOWN_COLUMNS]) for line in lines[:MAX_SHOWN_LINES]]
+    return "\n".join(["```text", *kept, *(["…"] if is_long else []), "```"])
+
+
+def printable(text: str) -> str:
+    """`text` with what cannot be printed by its code point."""
+    return "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text)
 
 
 def is_printable(text: str) -> bool:

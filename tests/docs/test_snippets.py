@@ -64,7 +64,7 @@ def test_policy_snippet_does_what_its_page_says(snippet: Snippet) -> None:
     assert errors == []
     if "test" in snippet.words:
         report = run_policy_tests(result)
-        assert report.results
+        assert report.outcomes
         assert report.is_passed, report
 
 
