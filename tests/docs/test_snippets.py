@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from consentry.compiler.compile import CompileResult, compile_policies
-from consentry.lang.parse import parse_module
-from tests.support.sidecar import RunningSidecar, running_sidecar
 
 from consentry.author.policy_tests import run_policy_tests
+from consentry.compiler.compile import CompileResult, compile_policies
 from consentry.diagnostics.span import Source
+from consentry.lang.parse import parse_module
 from consentry.pdp.sources import read_packs
+from tests.support.sidecar import RunningSidecar, running_sidecar
 from tests.support.snippets import Snippet, documents, missing_line, snippets_of, steps_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,19 +68,12 @@ def test_policy_snippet_does_what_its_page_says(snippet: Snippet) -> None:
         assert report.is_passed, report
 
 
-@pytest.mark.parametrize("snippet", of("json"), ids=by_id)
-def test_json_snippet_parses(snippet: Snippet) -> None:
-    assert json.loads(snippet.body)
+PARSERS = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
 
 
-@pytest.mark.parametrize("snippet", of("toml"), ids=by_id)
-def test_toml_snippet_parses(snippet: Snippet) -> None:
-    assert tomllib.loads(snippet.body)
-
-
-@pytest.mark.parametrize("snippet", of("yaml"), ids=by_id)
-def test_yaml_snippet_parses(snippet: Snippet) -> None:
-    assert yaml.safe_load(snippet.body)
+@pytest.mark.parametrize("snippet", [s for s in ALL if s.language in PARSERS], ids=by_id)
+def test_data_snippet_parses(snippet: Snippet) -> None:
+    assert PARSERS[snippet.language](snippet.body)
 
 
 @pytest.fixture(scope="module")
