@@ -6,11 +6,20 @@ Field paths in violations are those of the wire: `subject.id`, `context[2].name`
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from consentry.model.request import DataSubject, Principal, Recipient, Request, Resource
+from consentry.model.request import (
+    DataSubject,
+    Principal,
+    Recipient,
+    Request,
+    RequestError,
+    Resource,
+)
 from consentry.model.vocabulary import PRINCIPAL_KINDS
 from consentry.server.faults import Faults, malformed
 from consentry.server.text_checks import MAX_NAME_BYTES, REQUIRED, UNKNOWN_VALUE
@@ -22,6 +31,9 @@ MAX_DATA: Final = 64
 MAX_ROLES: Final = 32
 MAX_PURPOSES: Final = 64
 NO_RESOURCE: Final = Resource()
+_FEW_KINDS: Final = frozenset({"service", "job"})
+_MAX_KNOWN_BYTES: Final = 512
+NO_ROLES: Final[frozenset[str]] = frozenset()
 _DETAILS: Final = frozenset({wire.DETAIL_UNSPECIFIED, wire.DETAIL_ALL_REASONS})
 _COUNTRY: Final = re.compile("[A-Z]{2}", re.ASCII)
 
@@ -51,51 +63,70 @@ def decode_request(message: wire.CheckRequest) -> Request:
         RequestError: with everything that is wrong with it.
     """
     faults = Faults()
-    if not message.action:
+    # PERF: each read of a field costs a call into protobuf, so each is read once; what is absent
+    # costs one question. Together half the time of decoding.
+    has = message.HasField
+    action, purpose, channel = message.action, message.purpose, message.channel
+    data, detail = tuple(message.data), message.detail
+    if not action:
         faults.add("action", REQUIRED)
-    faults.check_name(message.action, "action")
-    data = faults.names(tuple(message.data), "data", MAX_DATA)
-    if not message.data:
+    faults.check_name(action, "action")
+    names = faults.names(data, "data", MAX_DATA)
+    if not data:
         faults.add("data", REQUIRED)
-    faults.check_name(message.purpose, "purpose")
-    faults.check_name(message.channel, "channel")
-    if message.detail not in _DETAILS:
+    faults.check_name(purpose, "purpose")
+    faults.check_name(channel, "channel")
+    if detail not in _DETAILS:
         faults.add("detail", UNKNOWN_VALUE)
     request = Request(
         principal=_decode_principal(message.principal, faults),
-        action=message.action,
-        data=data,
-        data_subject=_decode_subject(message.subject, faults),
-        purpose=message.purpose,
-        channel=message.channel or None,
-        recipient=(
-            _decode_recipient(message.recipient, faults) if message.HasField("recipient") else None
-        ),
-        resource=(
-            _decode_resource(message.resource, faults)
-            if message.HasField("resource")
-            else NO_RESOURCE
-        ),
+        action=action,
+        data=names,
+        data_subject=_decode_subject(message.subject, faults) if has("subject") else None,
+        purpose=purpose,
+        channel=channel or None,
+        recipient=_decode_recipient(message.recipient, faults) if has("recipient") else None,
+        resource=_decode_resource(message.resource, faults) if has("resource") else NO_RESOURCE,
         context=decode_attributes(message.context, "context", faults),
         signals=decode_attributes(message.signals, "signals", faults),
         partial=message.partial,
-        wants_all_reasons=message.detail == wire.DETAIL_ALL_REASONS,
+        wants_all_reasons=detail == wire.DETAIL_ALL_REASONS,
     )
     faults.raise_if_any()
     return request
 
 
 def _decode_principal(principal: shapes.Principal, faults: Faults) -> Principal:
-    faults.check_required(principal.id, "principal.id")
-    kind = principal.type
+    # PERF: services and jobs are few and ask again and again.
+    if principal.type in _FEW_KINDS:
+        raw = principal.SerializeToString()
+        if len(raw) <= _MAX_KNOWN_BYTES:
+            try:
+                return _known_principal(raw)
+            except RequestError:  # told below, beside what else is wrong with the message
+                pass
+    return _read_principal(principal, faults)
+
+
+@lru_cache(maxsize=1_024)
+def _known_principal(raw: bytes) -> Principal:
+    faults = Faults()
+    principal = _read_principal(shapes.Principal.FromString(raw), faults)
+    faults.raise_if_any()
+    return principal
+
+
+def _read_principal(principal: shapes.Principal, faults: Faults) -> Principal:
+    name, kind, controller = principal.id, principal.type, principal.controller
+    faults.check_required(name, "principal.id")
     if kind not in PRINCIPAL_KINDS:
         faults.add("principal.type", UNKNOWN_VALUE if kind else REQUIRED)
-    controller = principal.controller
-    faults.check_text(controller, "principal.controller")
+    if controller:
+        faults.check_text(controller, "principal.controller")
     return Principal(
-        id=principal.id,
+        id=name,
         kind=kind,
-        roles=frozenset(faults.texts(tuple(principal.roles), "principal.roles", MAX_ROLES)),
+        roles=_decode_roles(principal.roles, "principal.roles", faults),
         controller=controller or None,
         attributes=decode_attributes(principal.attributes, "principal.attributes", faults),
     )
@@ -103,35 +134,46 @@ def _decode_principal(principal: shapes.Principal, faults: Faults) -> Principal:
 
 def _decode_subject(data_subject: shapes.DataSubject, faults: Faults) -> DataSubject | None:
     """The person asked about; None when no id was given, which is answered with a DENY."""
-    faults.check_text(data_subject.id, "subject.id")
+    name = data_subject.id
+    faults.check_text(name, "subject.id")
     attributes = decode_attributes(data_subject.attributes, "subject.attributes", faults)
-    return DataSubject(id=data_subject.id, attributes=attributes) if data_subject.id else None
+    return DataSubject(id=name, attributes=attributes) if name else None
 
 
 def _decode_recipient(recipient: shapes.Recipient, faults: Faults) -> Recipient:
-    faults.check_text(recipient.id, "recipient.id")
-    if recipient.country and not _COUNTRY.fullmatch(recipient.country):
+    name, country = recipient.id, recipient.country
+    faults.check_text(name, "recipient.id")
+    if country and not _COUNTRY.fullmatch(country):
         faults.add("recipient.country", "bad_country")
     return Recipient(
-        id=recipient.id or None,
-        roles=frozenset(faults.texts(tuple(recipient.roles), "recipient.roles", MAX_ROLES)),
-        country=recipient.country or None,
+        id=name or None,
+        roles=_decode_roles(recipient.roles, "recipient.roles", faults),
+        country=country or None,
         attributes=decode_attributes(recipient.attributes, "recipient.attributes", faults),
     )
 
 
 def _decode_resource(resource: shapes.Resource, faults: Faults) -> Resource:
-    faults.check_text(resource.id, "resource.id")
-    faults.check_text(resource.collected_on, "resource.collected_on", MAX_NAME_BYTES)
+    name, collected_on = resource.id, resource.collected_on
+    collected_for = tuple(resource.collected_for)
+    faults.check_text(name, "resource.id")
+    if collected_on:
+        faults.check_text(collected_on, "resource.collected_on", MAX_NAME_BYTES)
     collected_at_us = None
     if resource.HasField("collected_at"):
         collected_at_us = decode_time(resource.collected_at, "resource.collected_at", faults)
     return Resource(
-        id=resource.id or None,
+        id=name or None,
         collected_at_us=collected_at_us,
-        collected_for=faults.names(
-            tuple(resource.collected_for), "resource.collected_for", MAX_PURPOSES
+        collected_for=(
+            faults.names(collected_for, "resource.collected_for", MAX_PURPOSES)
+            if collected_for
+            else ()
         ),
-        collected_on=resource.collected_on or None,
+        collected_on=collected_on or None,
         attributes=decode_attributes(resource.attributes, "resource.attributes", faults),
     )
+
+
+def _decode_roles(roles: Sequence[str], field: str, faults: Faults) -> frozenset[str]:
+    return frozenset(faults.texts(tuple(roles), field, MAX_ROLES)) if roles else NO_ROLES

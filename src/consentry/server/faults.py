@@ -71,16 +71,21 @@ class Faults:
 
     def names(self, names: tuple[str, ...], field: str, limit: int) -> tuple[str, ...]:
         """The policy names of a list, each once, in order; notes what is wrong with them."""
+        # PERF: most lists have one entry, and most entries are fine.
+        if len(names) == 1 and names[0] and find_name_fault(names[0]) is None:
+            return names
         if len(names) > limit:
             self.add(field, TOO_MANY)
             return ()
         for index, name in enumerate(names):
             if (code := find_name_fault(name) if name else REQUIRED) is not None:
                 self.add(f"{field}[{index}]", code)
-        return names if len(names) < 2 else tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(names))
 
     def texts(self, texts: tuple[str, ...], field: str, limit: int) -> tuple[str, ...]:
         """The texts of a list (roles, say), each once, in order; notes what is wrong with them."""
+        if len(texts) == 1 and texts[0] and find_text_fault(texts[0], MAX_NAME_BYTES) is None:
+            return texts
         if len(texts) > limit:
             self.add(field, TOO_MANY)
             return ()
@@ -88,4 +93,4 @@ class Faults:
             code = find_text_fault(text, MAX_NAME_BYTES) if text else REQUIRED
             if code is not None:
                 self.add(f"{field}[{index}]", code)
-        return texts if len(texts) < 2 else tuple(dict.fromkeys(texts))
+        return tuple(dict.fromkeys(texts))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration as WireDuration
@@ -31,6 +32,7 @@ MAX_DIGITS: Final = 34
 END_OF_TIME_S: Final = 7_289_654_400
 _MAX_DURATION_S: Final = 366_000 * 86_400
 _NANOS: Final = 1_000_000_000
+_DATE_LENGTH: Final = 10
 
 _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -70,16 +72,20 @@ def decode_attributes(
         return NO_ATTRIBUTES
     found: dict[str, Value] = {}
     for index, item in enumerate(items):
-        name = item.name
+        name, value = item.name, item.value
         if not is_attribute_name(name):
             faults.add(f"{field}[{index}].name", "bad_key" if name else REQUIRED)
         elif name in found:
             faults.add(f"{field}[{index}].name", "duplicate_key")
-        value = item.value
         kind = value.WhichOneof("kind")
-        # PERF: most attributes are short texts.
-        if kind == "text" and find_text_fault(value.text, MAX_TEXT_BYTES) is None:
-            found[name] = value.text
+        # PERF: most attributes are short texts, and a path is written only for what is wrong.
+        if kind == "text":
+            text = value.text
+            if (code := find_text_fault(text, MAX_TEXT_BYTES)) is not None:
+                faults.add(f"{field}[{index}].value.text", code)
+            found[name] = text
+        elif kind == "date" and (day := find_date(value.date)) is not None:
+            found[name] = day
         elif kind == "list":
             found[name] = _decode_list(value.list, f"{field}[{index}].value.list", faults)
         else:
@@ -135,16 +141,25 @@ def _decode_decimal(text: str, field: str, faults: Faults) -> Decimal:
 
 
 def _decode_date(text: str, field: str, faults: Faults) -> date:
-    if _DATE.fullmatch(text):
-        try:
-            day = date.fromisoformat(text)
-        except ValueError:
-            pass
-        else:
-            if 1800 <= day.year <= 2200:
-                return day
-    faults.add(field, "bad_date")
-    return date.min
+    day = find_date(text)
+    if day is None:
+        faults.add(field, "bad_date")
+        return date.min
+    return day
+
+
+def find_date(text: str) -> date | None:
+    """The day that `text` writes; None when it is not one, or out of range."""
+    return _find_date(text) if len(text) == _DATE_LENGTH else None
+
+
+@lru_cache(maxsize=4_096)  # PERF: birthdays and such come again and again
+def _find_date(text: str) -> date | None:
+    try:
+        day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
+    except ValueError:
+        return None
+    return day if day is not None and 1800 <= day.year <= 2200 else None
 
 
 def _decode_duration(length: WireDuration, field: str, faults: Faults) -> Duration:

@@ -249,6 +249,17 @@ def test_ids_are_opaque_and_never_folded() -> None:
         assert person.id == id_
 
 
+def test_a_wrong_principal_is_refused_each_time_and_leaves_the_right_one_alone() -> None:
+    wrong = question()
+    wrong.principal.controller = "acme\n"
+    other = question()
+    other.principal.controller = "acme"
+    for _ in range(2):
+        assert decode(question()).principal.controller is None
+        assert faults(wrong) == {"principal.controller": "control_character"}
+        assert decode(other).principal.controller == "acme"
+
+
 def test_unknown_fields_are_answered_and_not_kept() -> None:
     raw = question().SerializeToString()
     unknown = b"\xfa\x3f\x03abc"  # field 1023
