@@ -42,47 +42,53 @@ _COUNTERPART: Final = {
 
 def standings_of(events: Sequence[ConsentEvent], query: ConsentQuery) -> tuple[Standing, ...]:
     """The consents with their problems, in the given order."""
-    found = [(event, problems_of(event, query)) for event in events]
-    flawless = {event.by for event, problems in found if not problems}
+    if not events:
+        return ()
+    ends = [end_of(event, query.purpose) for event in events]
+    problems = [_problems(event, query, end) for event, end in zip(events, ends, strict=True)]
+    flawless = {event.by for event, wrong in zip(events, problems, strict=True) if not wrong}
+    # PERF: positional, in the order of the members; by name this costs three times as much.
     return tuple(
-        Standing(
-            event_id=event.event_id,
-            position=event.position,
-            given_at_us=event.happened_at_us,
-            expires_at_us=end_of(event, query.purpose),
-            notice=event.notice,
-            by=event.by,
-            qualities=event.qualities,
-            data=event.scope.data,
-            recipients=event.scope.recipients,
-            jointly=event.by is Author.JOINT or _COUNTERPART.get(event.by) in flawless,
-            problems=problems,
-        )
-        for event, problems in found
+        [
+            Standing(
+                event.event_id,
+                event.position,
+                event.happened_at_us,
+                end,
+                event.notice,
+                event.by,
+                event.qualities,
+                event.scope.data,
+                event.scope.recipients,
+                event.by is Author.JOINT or _COUNTERPART.get(event.by) in flawless,
+                wrong,
+            )
+            for event, end, wrong in zip(events, ends, problems, strict=True)
+        ]
     )
 
 
-def problems_of(event: ConsentEvent, query: ConsentQuery) -> tuple[str, ...]:
+def _problems(event: ConsentEvent, query: ConsentQuery, ends_us: int | None) -> tuple[str, ...]:
     """What is wrong with a consent for this query, in declared order; empty when nothing is."""
     scope = event.scope
-    ends_us = end_of(event, query.purpose)
-    checks = (
-        (CONSENT_EXPIRED, ends_us is not None and ends_us <= query.now_us),
-        (CONSENT_UNPROVEN, not event.proof.method),
-        (CONSENT_SUPERSEDED, is_superseded(event.notice, query.purpose)),
-        (CONSENT_SCOPE_CONTROLLER, bool(scope.controller) and scope.controller != query.controller),
-        (CONSENT_SCOPE_PURPOSE, not names_purpose(event, query)),
-        (CONSENT_SCOPE_CATEGORY, bool(scope.data) and not covers_data(scope, query.leaf)),
-        (
-            CONSENT_SCOPE_CHANNEL,
-            query.is_contact and bool(scope.channels) and query.channel not in scope.channels,
-        ),
-        (
-            CONSENT_SCOPE_RECIPIENT,
-            query.is_disclosure and bool(scope.recipients) and not covers_recipient(scope, query),
-        ),
-    )
-    return tuple(code for code, is_wrong in checks if is_wrong)
+    found = []
+    if ends_us is not None and ends_us <= query.now_us:
+        found.append(CONSENT_EXPIRED)
+    if not event.proof.method:
+        found.append(CONSENT_UNPROVEN)
+    if is_superseded(event.notice, query.purpose):
+        found.append(CONSENT_SUPERSEDED)
+    if scope.controller and scope.controller != query.controller:
+        found.append(CONSENT_SCOPE_CONTROLLER)
+    if not names_purpose(event, query):
+        found.append(CONSENT_SCOPE_PURPOSE)
+    if scope.data and not covers_data(scope, query.leaf):
+        found.append(CONSENT_SCOPE_CATEGORY)
+    if query.is_contact and scope.channels and query.channel not in scope.channels:
+        found.append(CONSENT_SCOPE_CHANNEL)
+    if query.is_disclosure and scope.recipients and not covers_recipient(scope, query):
+        found.append(CONSENT_SCOPE_RECIPIENT)
+    return tuple(found)
 
 
 def is_in_scope(standing: Standing) -> bool:

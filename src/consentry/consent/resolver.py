@@ -47,6 +47,7 @@ from consentry.model.vocabulary import (
 
 _NEGATIVES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
 _MAX_REMEMBERED: Final = 64
+_NOT_IN_FORCE: Final = RightState()
 
 
 class SubjectView:
@@ -59,6 +60,7 @@ class SubjectView:
     __slots__ = (
         "_by_kind",
         "_given",
+        "_last_received_us",
         "_negatives",
         "_remembered",
         "events",
@@ -83,6 +85,7 @@ class SubjectView:
             self._by_kind.get(EventKind.GIVEN, ()), key=_newest_first_key, reverse=True
         )
         self._negatives = [event for event in self.events if event.kind in _NEGATIVES]
+        self._last_received_us = max([event.received_at_us for event in self.events], default=0)
         self._remembered: dict[tuple[object, ...], _Remembered] = {}
 
     def consent(self, query: ConsentQuery) -> ConsentState:
@@ -106,19 +109,21 @@ class SubjectView:
         if known is not None and known.from_us <= now_us < known.until_us:
             return known.state
         state = self._resolve(query)
-        unseen = (e.received_at_us for e in self.events if e.received_at_us > now_us)
-        ends = [*unseen] if state.changes_at_us is None else [*unseen, state.changes_at_us]
+        until_us = _NEVER_US if state.changes_at_us is None else state.changes_at_us
+        if self._last_received_us > now_us:
+            unseen = [e.received_at_us for e in self.events if e.received_at_us > now_us]
+            until_us = min(until_us, *unseen)
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered = {}
         # INVARIANT: the entry keeps the nodes alive, so that their ids cannot be used again.
-        self._remembered[key] = _Remembered(
-            (query.purpose, query.leaf), now_us, min(ends, default=_NEVER_US), state
-        )
+        self._remembered[key] = _Remembered((query.purpose, query.leaf), now_us, until_us, state)
         return state
 
     def right(self, track: Track, query: ConsentQuery) -> RightState:
         """Whether the right is in force for `query`."""
         on, off = TRACK_EVENTS[track]
+        if on not in self._by_kind and off not in self._by_kind:
+            return _NOT_IN_FORCE
         on_us, on_next = self._newest(on, query)
         off_us, off_next = self._newest(off, query)
         is_active = on_us is not None and (

@@ -4,6 +4,9 @@ Two halves. `ConsentEvent` is what a person (or someone for them) did; the ledge
 `ConsentState`, `Standing` and `RightState` are what the resolver makes of all visible events for
 one question; the engine and the law packs judge those and never see an event.
 
+PERF: what is made anew for each question is a dataclass that is not frozen, because a frozen one
+costs ten times as much to make. `Final` keeps its members from being set again all the same.
+
 Source: decision semantics, "Consent: what the ledger says".
 """
 
@@ -167,7 +170,7 @@ class ConsentEvent:
         return min(self.happened_at_us, self.received_at_us)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ConsentQuery:
     """For which use of which field the ledger is asked.
 
@@ -175,21 +178,21 @@ class ConsentQuery:
     gives data to a recipient, `is_contact` that it reaches the person over a channel.
     """
 
-    purpose: PurposeNode
-    purpose_lineage: tuple[str, ...]
-    leaf: DataNode
-    regime: str
-    controller: str | None
-    channel: str | None
-    recipient_id: str | None
-    recipient_roles: frozenset[str]
-    recipient_country: str | None
-    is_contact: bool
-    is_disclosure: bool
-    now_us: int
+    purpose: Final[PurposeNode]
+    purpose_lineage: Final[tuple[str, ...]]
+    leaf: Final[DataNode]
+    regime: Final[str]
+    controller: Final[str | None]
+    channel: Final[str | None]
+    recipient_id: Final[str | None]
+    recipient_roles: Final[frozenset[str]]
+    recipient_country: Final[str | None]
+    is_contact: Final[bool]
+    is_disclosure: Final[bool]
+    now_us: Final[int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Standing:
     """One consent that stands, with whatever is wrong with it.
 
@@ -197,17 +200,17 @@ class Standing:
     empty means `consent.given`. `jointly` says that the person and a guardian both gave it.
     """
 
-    event_id: str
-    position: int
-    given_at_us: int
-    expires_at_us: int | None = None
-    notice: str = ""
-    by: Author = Author.DATA_SUBJECT
-    qualities: frozenset[str] = frozenset()
-    data: tuple[str, ...] = ()
-    recipients: tuple[RecipientScope, ...] = ()
-    jointly: bool = False
-    problems: tuple[str, ...] = ()
+    event_id: Final[str]
+    position: Final[int]
+    given_at_us: Final[int]
+    expires_at_us: Final[int | None] = None
+    notice: Final[str] = ""
+    by: Final[Author] = Author.DATA_SUBJECT
+    qualities: Final[frozenset[str]] = frozenset()
+    data: Final[tuple[str, ...]] = ()
+    recipients: Final[tuple[RecipientScope, ...]] = ()
+    jointly: Final[bool] = False
+    problems: Final[tuple[str, ...]] = ()
 
     @property
     def is_given(self) -> bool:
@@ -215,7 +218,7 @@ class Standing:
         return not self.problems
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ConsentState:
     """All consents that stand for one query, newest first, and what to say if none does.
 
@@ -225,19 +228,19 @@ class ConsentState:
     which any of this changes by time alone.
     """
 
-    standings: tuple[Standing, ...] = ()
-    absence: str = "consent_missing"
-    said_no: bool = False
-    changes_at_us: int | None = None
+    standings: Final[tuple[Standing, ...]] = ()
+    absence: Final[str] = "consent_missing"
+    said_no: Final[bool] = False
+    changes_at_us: Final[int | None] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, unsafe_hash=True)
 class RightState:
     """Whether a right is in force for one query, since when, and when time alone changes that."""
 
-    is_active: bool = False
-    since_us: int | None = None
-    changes_at_us: int | None = None
+    is_active: Final[bool] = False
+    since_us: Final[int | None] = None
+    changes_at_us: Final[int | None] = None
 
 
 class ConsentView(Protocol):

@@ -30,6 +30,7 @@ value of the evaluation and never leaves it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from consentry.model.consent import (
     ConsentQuery,
@@ -44,7 +45,8 @@ from consentry.model.trees import DataNode, PurposeNode
 from consentry.model.tri import Tri
 from consentry.model.values import Value
 
-_NO_STATE = ConsentState()
+_NO_STATE: Final = ConsentState()
+_TRACKS: Final[Mapping[str, Track]] = {track.value: track for track in Track}
 
 
 class Facts:
@@ -130,7 +132,7 @@ class Facts:
 
     def right(self, track: str) -> RightState:
         """The state of `rights.<track>` for this leaf, regime and purpose."""
-        state = self.view.right(Track(track), self.query)
+        state = self.view.right(_TRACKS[track], self.query)
         if state.changes_at_us is not None:
             self.changes_at(state.changes_at_us)
         return state
