@@ -49,10 +49,13 @@ def mask_value(value: object, mask: Mask) -> object:
     match mask.function:
         case "null":
             return None
+        # A text no longer than what may be shown of it would be shown whole: none of it is.
+        case "last" | "first" if len(text) <= count:
+            return _DOT * len(text)
         case "last":
-            return _DOT * max(len(text) - count, 0) + text[max(len(text) - count, 0) :]
+            return _DOT * (len(text) - count) + text[len(text) - count :]
         case "first":
-            return text[:count] + _DOT * max(len(text) - count, 0)
+            return text[:count] + _DOT * (len(text) - count)
         case "initials":
             return " ".join(f"{word[0]}." for word in text.split())
         case "hash":
