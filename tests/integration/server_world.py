@@ -108,8 +108,8 @@ class FakeDecider:
 
     def check_batch(
         self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0
-    ) -> list[bytes | RequestError]:
-        answers: list[bytes | RequestError] = []
+    ) -> list[bytes | Exception]:
+        answers: list[bytes | Exception] = []
         for raw, name in items:
             try:
                 answers.append(self.check_bytes(raw, correlation_id=name, at_least=at_least))

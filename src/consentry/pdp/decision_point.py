@@ -148,18 +148,19 @@ class DecisionPoint:
 
     def check_batch(
         self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0
-    ) -> list[bytes | RequestError]:
+    ) -> list[bytes | Exception]:
         """Answers to many questions, in order, under one policy set and one ledger position.
 
-        An item is a question and its correlation id. A bad item yields its error and spoils no
-        other. Raises as `check_bytes` does for what concerns all items.
+        An item is a question and its correlation id. An item that cannot be answered, be it the
+        caller's fault or ours, yields its error and spoils no other. Raises as `check_bytes` does
+        for what concerns all items.
         """
         snapshot, position = self._fix(at_least)
-        answers: list[bytes | RequestError] = []
+        answers: list[bytes | Exception] = []
         for raw, correlation_id in items:
             try:
                 answers.append(self._answer(raw, correlation_id, snapshot, position))
-            except RequestError as problem:
+            except Exception as problem:  # noqa: BLE001  # told to who asked, and logged there
                 answers.append(problem)
         return answers
 

@@ -11,7 +11,6 @@ from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Source
 from consentry.model.consent import ConsentEvent, ConsentView
 from consentry.model.program import Program
-from consentry.model.request import RequestError
 
 
 class Decider(Protocol):
@@ -21,7 +20,7 @@ class Decider(Protocol):
 
     def check_batch(
         self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0
-    ) -> list[bytes | RequestError]: ...
+    ) -> list[bytes | Exception]: ...
 
 
 class RecordedEvent(Protocol):

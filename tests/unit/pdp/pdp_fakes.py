@@ -270,9 +270,9 @@ class World:
     def check(self, raw: bytes | None = None, **asked: str) -> Answer:
         return read_answer(self.point.check_bytes(raw if raw is not None else question(**asked)))
 
-    def effects(self, answers: Sequence[bytes | RequestError]) -> list[str]:
+    def effects(self, answers: Sequence[bytes | Exception]) -> list[str]:
         return [
-            "error" if isinstance(answer, RequestError) else read_answer(answer).effect
+            "error" if isinstance(answer, Exception) else read_answer(answer).effect
             for answer in answers
         ]
 

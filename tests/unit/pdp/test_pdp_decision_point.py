@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from pdp_fakes import STRICTER, World, question, read_answer
@@ -251,6 +253,37 @@ def test_batch_keeps_order_and_one_bad_item_spoils_no_other(world: World) -> Non
     assert world.effects(answers) == ["permit", "error", "deny", "permit"]
     told = [read_answer(a).moment["correlation_id"] for a in answers if isinstance(a, bytes)]
     assert told == ["a", "c", "d"]
+
+
+def test_bug_in_one_item_of_a_batch_is_that_items_alone(world: World) -> None:
+    evaluate = world.point._evaluate
+
+    def fails_for_bob(*args: Any) -> Decision:
+        if args[1].data_subject.id == "bob":
+            raise ZeroDivisionError
+        return evaluate(*args)
+
+    world.point._evaluate = fails_for_bob
+    items = [(question(), ""), (question(person="bob"), ""), (question(), "")]
+
+    answers = world.point.check_batch(items)
+
+    assert world.effects(answers) == ["permit", "error", "permit"]
+    assert isinstance(answers[1], EvaluationFailedError)
+    assert world.counted("evaluation_errors") == 1
+
+
+def test_wrong_kept_answer_of_a_batch_is_that_items_alone() -> None:
+    world = World(mode=CacheMode.COMPARE)
+    world.give()
+    world.check()
+    right = world.point._evaluate
+    world.point._evaluate = lambda *args: replace(right(*args), valid_until_us=1)
+
+    answers = world.point.check_batch([(question(), ""), (question(person="bob"), "")])
+
+    assert isinstance(answers[0], CacheMismatchError)
+    assert isinstance(answers[1], bytes)
 
 
 def test_batch_has_one_policy_set_and_one_position_whatever_happens_meanwhile(
