@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
+import urllib.request
 from http.client import HTTPConnection
 from pathlib import Path
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from server_world import AUTHORIZATION, World, call, channel_to, question, serving
 
 from consentry.server.addresses import AddressError, AddressInUseError
@@ -91,8 +92,26 @@ def test_failed_start_gives_up_what_it_had_taken(tmp_path: Path) -> None:
 def test_address_off_loopback_needs_so_many_words(address: str) -> None:
     with pytest.raises(AddressError, match="insecure_off_loopback"):
         World().build(listen=(address,)).start()
-    with pytest.raises(AddressError, match="insecure_off_loopback"):
-        World().build(http_listen=address).start()
+
+
+def test_health_and_metrics_may_be_asked_for_from_elsewhere() -> None:
+    with serving(health_listen="0.0.0.0:0", http_listen="0.0.0.0:0") as world:
+        assert world.bound.health is not None
+        assert world.bound.http is not None
+        with channel_to(f"127.0.0.1:{port_of(world.bound.health)}") as channel:
+            asked = health_pb2.HealthCheckRequest()
+            answer = health_pb2_grpc.HealthStub(channel).Check(asked, timeout=10)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+            with pytest.raises(grpc.RpcError) as refused:
+                call(channel, CHECK, RAW)
+            assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        url = f"http://127.0.0.1:{port_of(world.bound.http)}/livez"
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            assert reply.status == 200
+
+
+def port_of(address: str) -> str:
+    return address.rpartition(":")[2]
 
 
 def test_address_off_loopback_serves_when_told_so() -> None:

@@ -41,13 +41,20 @@ def channel_options(options: ServerOptions) -> tuple[tuple[str, int], ...]:
 class GrpcServer:
     """One grpcio server: bound by `bind`, serving from `start` to `stop`.
 
-    Owned by one thread. `default_threads` run what chose no pool of its own: health.
+    Owned by one thread. `default_threads` run what chose no pool of its own: health. Addresses that
+    other machines can reach are refused unless `insecure_off_loopback`.
     """
 
     def __init__(
-        self, entries: Mapping[str, Entry], options: ServerOptions, *, default_threads: int = 2
+        self,
+        entries: Mapping[str, Entry],
+        options: ServerOptions,
+        *,
+        default_threads: int = 2,
+        insecure_off_loopback: bool = False,
     ) -> None:
         self._options = options
+        self._insecure_off_loopback = insecure_off_loopback
         self._sockets: list[SocketPath] = []
         self._pool: Final = ThreadPoolExecutor(
             max_workers=default_threads, thread_name_prefix="consentry-health"
@@ -75,7 +82,7 @@ class GrpcServer:
             self._sockets.append(path)
             path.bind(self._server.add_insecure_port)
             return f"{UNIX_PREFIX}{path.path}"
-        address = parse_host_port(text, insecure_off_loopback=self._options.insecure_off_loopback)
+        address = parse_host_port(text, insecure_off_loopback=self._insecure_off_loopback)
         try:
             port = self._server.add_insecure_port(str(address))
         except RuntimeError:

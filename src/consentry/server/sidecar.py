@@ -108,9 +108,14 @@ class Sidecar:
             | self.health.entries()
             | reflection_entries(self.pools.reflect),
             options,
+            insecure_off_loopback=options.insecure_off_loopback,
         )
+        # The doors of health and of metrics give no decisions and no personal data away, and who
+        # asks there (a kubelet, a Prometheus) comes from elsewhere: they may listen anywhere.
         self._health_server: Final = (
-            None if options.health_listen is None else GrpcServer(self.health.entries(), options)
+            None
+            if options.health_listen is None
+            else GrpcServer(self.health.entries(), options, insecure_off_loopback=True)
         )
         self._metrics: Final = metrics
         self._http: HttpDoor | None = None
@@ -156,7 +161,7 @@ class Sidecar:
         return BoundAddresses(grpc=grpc, health=health, http=http)
 
     def _open_http(self, text: str) -> str:
-        address = parse_host_port(text, insecure_off_loopback=self._options.insecure_off_loopback)
+        address = parse_host_port(text, insecure_off_loopback=True)
         listener = open_tcp_socket(address)
         app = build_app(
             expose=self._metrics.expose,
