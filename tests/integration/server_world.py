@@ -103,7 +103,7 @@ class FakeDecider:
                 for name in request.data
             ),
         )
-        answer = self.codec.encode_answer(decision, request, "d" * 64)
+        answer = self.codec.encode_answer(decision, request, "d" * 64, None)
         return answer + self.codec.encode_moment("id", self.position, 5, correlation_id)
 
     def check_batch(

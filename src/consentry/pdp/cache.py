@@ -41,9 +41,11 @@ class SubjectCell(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Entry:
     """One answer, with everything that must still be true for it to be given again.
+
+    INVARIANT: nobody changes an entry. (Not frozen: that would triple the cost of making one.)
 
     `answer` is without its moment. It holds from `from_us` (when it was made) until `until_us`,
     exclusive; the lower bound matters when a clock is set back. `count` counts one answer of this

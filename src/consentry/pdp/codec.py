@@ -35,8 +35,13 @@ class Codec(Protocol):
         """
         ...
 
-    def encode_answer(self, decision: Decision, request: Request, digest: str) -> bytes:
-        """The answer without its moment; whole in itself when the moment's bytes are appended."""
+    def encode_answer(
+        self, decision: Decision, request: Request, digest: str, valid_until_us: int | None
+    ) -> bytes:
+        """The answer without its moment; whole in itself when the moment's bytes are appended.
+
+        `valid_until_us` is told in place of the decision's own: a caller may have to ask earlier.
+        """
         ...
 
     def encode_moment(

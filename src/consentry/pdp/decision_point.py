@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -26,7 +25,7 @@ from consentry.consent.resolver import SubjectView
 from consentry.engine.evaluate import evaluate as engine_evaluate
 from consentry.engine.link import LinkedProgram
 from consentry.model.consent import ConsentView
-from consentry.model.decision import Decision
+from consentry.model.decision import Decision, Effect
 from consentry.model.ports import Clock, IdSource
 from consentry.model.request import Request, RequestError
 from consentry.model.values import MICROS_PER_SECOND
@@ -229,8 +228,7 @@ class DecisionPoint:
             until_us = now_us
         elif decision.valid_until_us is not None and decision.valid_until_us < latest_us:
             until_us = decision.valid_until_us
-        told = replace(decision, valid_until_us=until_us)
-        answer = self._codec.encode_answer(told, request, snapshot.digest)
+        answer = self._codec.encode_answer(decision, request, snapshot.digest, until_us)
         entry = Entry(
             snapshot=snapshot,
             cell=cell if cell is not None else _NO_CELL,
@@ -297,7 +295,7 @@ class DecisionPoint:
         # Names that the policy set does not know come from the caller and must not become series.
         program = snapshot.program
         return self._metrics.decision_cell(
-            decision.effect.value,
+            _EFFECT_NAMES[decision.effect is Effect.PERMIT],
             decision.reason,
             request.purpose if request.purpose in program.purpose_names else OTHER,
             request.action if request.action in program.actions else OTHER,
@@ -319,12 +317,15 @@ class _NoCell:
 
 _NO_CELL: Final = _NoCell()
 
+# PERF: a look-up by an enum's member, or its value, runs Python code of `enum`.
+_EFFECT_NAMES: Final = (Effect.DENY.value, Effect.PERMIT.value)
+
 
 def _audit_fields(snapshot: Snapshot, request: Request, decision: Decision) -> AuditFields:
     person = request.data_subject
     return AuditFields(
         digest=snapshot.digest,
-        effect=decision.effect.value,
+        effect=_EFFECT_NAMES[decision.effect is Effect.PERMIT],
         reason=decision.reason,
         rule=decision.findings[0].rule,
         purpose=request.purpose,

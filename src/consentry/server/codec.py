@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from consentry.model.decision import Decision, Effect, Finding, LeafDecision, Mask
 from consentry.model.request import Request
+from consentry.model.values import MICROS_PER_SECOND
 from consentry.pdp.codec import DecodedCheck
 from consentry.server.decode import decode_request, parse_check
-from consentry.server.wire_values import timestamp_of
 from consentry.v1 import authorization_pb2 as wire
 from consentry.v1 import decision_pb2 as shapes
 from consentry.v1 import wire_pb2
@@ -24,15 +24,24 @@ _MASKS: Final = {
     "round": shapes.MASK_FUNCTION_ROUND,
     "null": shapes.MASK_FUNCTION_NULL,
 }
+_MAX_WRITTEN: Final = 512
+
+_Key: TypeAlias = tuple[int, int, int, bool, bool, str]
 
 
 class ProtoCodec:
     """Turns CheckRequest bytes into a question and a decision into CheckResponse bytes.
 
-    Has no state; any thread may use it.
+    Any thread may use it. It remembers what it wrote of a leaf's answer, by that very object: the
+    engine gives the same one again where nothing differs.
     """
 
-    __slots__ = ()
+    __slots__ = ("_written",)
+
+    def __init__(self) -> None:
+        # What was written is kept beside the objects it was written from, so that their ids, of
+        # which the key is made, stay theirs.
+        self._written: dict[_Key, tuple[Decision, bytes]] = {}
 
     def decode_check(self, raw: bytes) -> DecodedCheck:
         """The question in `raw`; not cacheable where it holds fields this version does not know.
@@ -43,23 +52,39 @@ class ProtoCodec:
         message, has_unknown_fields = parse_check(raw)
         return DecodedCheck(request=decode_request(message), is_cacheable=not has_unknown_fields)
 
-    def encode_answer(self, decision: Decision, request: Request, digest: str) -> bytes:
+    def encode_answer(
+        self, decision: Decision, request: Request, digest: str, valid_until_us: int | None
+    ) -> bytes:
         """The answer without its moment, to be completed with `encode_moment`."""
-        with_reasons = request.wants_all_reasons
-        message = wire.CheckResponse(
-            effect=_EFFECTS[decision.effect],
-            reason=decision.reason,
-            leaves=[_leaf(leaf, with_reasons=with_reasons) for leaf in decision.leaves],
-            obligations=[
-                shapes.Obligation(name=duty.name, text=duty.text) for duty in decision.obligations
-            ],
-            policy_digest=digest,
+        written = self._write(decision, digest, with_reasons=request.wants_all_reasons)
+        if valid_until_us is None:
+            return written
+        # Parts of one message may follow one another on the wire.
+        message = wire.CheckResponse()
+        seconds, micros = divmod(valid_until_us, MICROS_PER_SECOND)
+        message.valid_until.seconds = seconds
+        message.valid_until.nanos = micros * 1_000
+        return written + message.SerializeToString()
+
+    def _write(self, decision: Decision, digest: str, *, with_reasons: bool) -> bytes:
+        leaves = decision.leaves
+        if len(leaves) != 1:
+            return _encode(decision, digest, with_reasons=with_reasons)
+        key = (
+            id(leaves[0]),
+            id(decision.findings),
+            id(decision.obligations),
+            decision.effect is Effect.PERMIT,
+            with_reasons,
+            digest,
         )
-        if decision.valid_until_us is not None:
-            message.valid_until.CopyFrom(timestamp_of(decision.valid_until_us))
-        if with_reasons:
-            message.reasons.extend([_reason(finding) for finding in decision.findings])
-        return message.SerializeToString()
+        kept = self._written.get(key)
+        if kept is None:
+            kept = (decision, _encode(decision, digest, with_reasons=with_reasons))
+            if len(self._written) >= _MAX_WRITTEN:
+                self._written = {}
+            self._written[key] = kept
+        return kept[1]
 
     def encode_moment(
         self, decision_id: str, position: int, age_us: int, correlation_id: str
@@ -74,6 +99,21 @@ class ProtoCodec:
         if correlation_id:
             moment.correlation_id = correlation_id
         return tail.SerializeToString()
+
+
+def _encode(decision: Decision, digest: str, *, with_reasons: bool) -> bytes:
+    message = wire.CheckResponse(
+        effect=_EFFECTS[decision.effect],
+        reason=decision.reason,
+        leaves=[_leaf(leaf, with_reasons=with_reasons) for leaf in decision.leaves],
+        obligations=[
+            shapes.Obligation(name=duty.name, text=duty.text) for duty in decision.obligations
+        ],
+        policy_digest=digest,
+    )
+    if with_reasons:
+        message.reasons.extend([_reason(finding) for finding in decision.findings])
+    return message.SerializeToString()
 
 
 def _leaf(leaf: LeafDecision, *, with_reasons: bool) -> shapes.LeafDecision:

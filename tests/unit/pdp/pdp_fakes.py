@@ -195,12 +195,14 @@ class FakeCodec:
         )
         return DecodedCheck(request, self.is_cacheable)
 
-    def encode_answer(self, decision: Decision, request: Request, digest: str) -> bytes:
+    def encode_answer(
+        self, decision: Decision, request: Request, digest: str, valid_until_us: int | None
+    ) -> bytes:
         answer = {
             "effect": decision.effect.value,
             "reason": decision.reason,
             "leaves": [[leaf.data, leaf.effect.value, leaf.reason] for leaf in decision.leaves],
-            "valid_until": decision.valid_until_us,
+            "valid_until": valid_until_us,
             "digest": digest,
         }
         return json.dumps(answer).encode() + b"\n"

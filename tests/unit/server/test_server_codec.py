@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -310,8 +311,8 @@ def decision() -> Decision:
 def test_answer_and_moment_join_to_one_message() -> None:
     request = decode(change(lambda m: setattr(m, "detail", wire.DETAIL_ALL_REASONS)))
 
-    raw = CODEC.encode_answer(decision(), request, "abc") + CODEC.encode_moment("id", 9, 3, "c")
-    answer = wire.CheckResponse.FromString(raw)
+    raw = CODEC.encode_answer(decision(), request, "abc", 1_500_000)
+    answer = wire.CheckResponse.FromString(raw + CODEC.encode_moment("id", 9, 3, "c"))
 
     assert answer.effect == shapes.EFFECT_PERMIT
     assert answer.reason == "consent_valid"
@@ -327,7 +328,7 @@ def test_answer_and_moment_join_to_one_message() -> None:
 
 def test_reasons_stay_home_unless_asked_for() -> None:
     answer = wire.CheckResponse.FromString(
-        CODEC.encode_answer(decision(), decode(question()), "abc")
+        CODEC.encode_answer(decision(), decode(question()), "abc", 1)
     )
 
     assert not answer.reasons
@@ -335,9 +336,42 @@ def test_reasons_stay_home_unless_asked_for() -> None:
     assert answer.leaves[0].reason == "consent_valid"
 
 
+def test_what_was_written_once_serves_no_other_answer() -> None:
+    codec, request = ProtoCodec(), decode(question())
+    with_reasons = decode(change(lambda m: setattr(m, "detail", wire.DETAIL_ALL_REASONS)))
+    one = decision()
+    others = (
+        replace(one, effect=Effect.DENY),
+        replace(one, obligations=()),
+        replace(one, findings=(Finding(reason="x"),)),
+        replace(one, leaves=(replace(one.leaves[0], mask=None),)),
+    )
+
+    asked = [(one, request, "abc", 1), (one, with_reasons, "abc", 1), (one, request, "b", 1)]
+    asked += [(one, request, "abc", 2), *((other, request, "abc", 1) for other in others)]
+    first = [codec.encode_answer(*question) for question in asked]
+    again = [codec.encode_answer(*question) for question in asked]
+    alone = [ProtoCodec().encode_answer(*question) for question in asked]
+
+    assert first == again == alone
+    assert len(set(first)) == len(asked)
+
+
+def test_what_is_remembered_of_answers_is_bounded() -> None:
+    codec, request = ProtoCodec(), decode(question())
+    for number in range(2_000):
+        fresh = replace(decision(), findings=(Finding(reason=f"r{number}"),))
+        answer = wire.CheckResponse.FromString(codec.encode_answer(fresh, request, "abc", None))
+        assert answer.reason == f"r{number}"
+
+    assert len(codec._written) <= 512
+
+
 def test_no_end_is_no_timestamp() -> None:
     lasting = Decision(effect=Effect.DENY, findings=(Finding(reason="x"),))
-    answer = wire.CheckResponse.FromString(CODEC.encode_answer(lasting, decode(question()), "abc"))
+    answer = wire.CheckResponse.FromString(
+        CODEC.encode_answer(lasting, decode(question()), "abc", None)
+    )
 
     assert answer.effect == shapes.EFFECT_DENY
     assert not answer.HasField("valid_until")
