@@ -8,6 +8,9 @@ and published in that order. Locks are taken in the order `_write_lock`, then th
 When a write fails, what the file holds is no longer taken for known: the next recording first opens
 the file again, verifies its tail and empties the cells. Reading goes on meanwhile from the cells,
 which show exactly what was acknowledged.
+
+A file that was moved away or replaced under us takes no more events: they would be durable in a
+file that nobody finds again. Failing and recovering are each told once in the log, not per call.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import apsw
 from consentry.consent.chain import Head, verify_rows
 from consentry.consent.errors import (
     IdempotencyConflictError,
+    LedgerCorruptError,
     LedgerError,
     LedgerUnavailableError,
 )
@@ -43,7 +47,7 @@ from consentry.consent.ledger import Recorded, SubjectCell
 from consentry.consent.memory import DEFAULT_CAPACITY, SubjectCells
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.consent.sqlite_readers import ReaderPool
-from consentry.consent.sqlite_schema import FileLock, ledger_errors, open_writer
+from consentry.consent.sqlite_schema import FileLock, identity_of, ledger_errors, open_writer
 from consentry.consent.validate import UNSET_TIME, check_events
 from consentry.model.consent import ConsentEvent, ConsentView
 from consentry.model.ports import Clock, IdSource
@@ -68,6 +72,30 @@ _BY_KEY: Final = (
 
 def _pass(point: str) -> None:
     """The failpoint of production: nothing."""
+
+
+class _Trouble:
+    """Tells the log when something begins to fail and when it works again.
+
+    Without a lock: under threads a line may be told twice, and no more than that.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._is_on = False
+
+    def begin(self, problem: LedgerError) -> None:
+        """It failed; the texts of these errors are our own and name nobody."""
+        if not self._is_on:
+            self._is_on = True
+            facts = {"error": type(problem).__name__, "why": str(problem)}
+            log.error("%s_failed", self._what, extra=facts)
+
+    def end(self) -> None:
+        """It worked."""
+        if self._is_on:
+            self._is_on = False
+            log.info("%s_recovered", self._what)
 
 
 class SqliteLedger:
@@ -100,11 +128,14 @@ class SqliteLedger:
         self._cells = SubjectCells(capacity)
         self._is_closed = False
         self._is_suspect = False
+        self._write_trouble = _Trouble("ledger_write")
+        self._read_trouble = _Trouble("ledger_read")
         self._file_lock = FileLock(self._path)
-        self._readers = ReaderPool(self._path)
         try:
             self._writer = open_writer(self._path)
             try:
+                self._identity = identity_of(self._path)
+                self._readers = ReaderPool(self._path, self._identity)
                 self._ledger_id, self._head = self._read_head()
             except BaseException:
                 self._writer.close()
@@ -118,18 +149,30 @@ class SqliteLedger:
         """Stores all events durably, or none; see the port."""
         check_events(events, self._clock.now_us())
         with self._write_lock:
-            self._make_usable()
             try:
-                with ledger_errors():
-                    recorded, added, head = self._store(events)
-                self._publish(added, head)
+                recorded = self._record(events)
             except IdempotencyConflictError:
                 raise
-            except BaseException:
-                # INVARIANT: an event may be in the file and not in the cells from here on; nothing
-                # is acknowledged, a replay included, before `_make_usable` has read it all again.
-                self._is_suspect = True
+            except LedgerError as problem:
+                if not self._is_closed:
+                    self._write_trouble.begin(problem)
                 raise
+            self._write_trouble.end()
+        return recorded
+
+    def _record(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
+        self._make_usable()
+        try:
+            with ledger_errors():
+                recorded, added, head = self._store(events)
+            self._publish(added, head)
+        except IdempotencyConflictError:
+            raise
+        except BaseException:
+            # INVARIANT: an event may be in the file and not in the cells from here on; nothing
+            # is acknowledged, a replay included, before `_make_usable` has read it all again.
+            self._is_suspect = True
+            raise
         return recorded
 
     def cell(self, data_subject_id: str) -> SubjectCell:
@@ -141,12 +184,16 @@ class SqliteLedger:
         try:
             return self._cells.view(data_subject_id, self._load)
         except LedgerError as problem:
-            log.warning("ledger_read_failed", extra={"error": type(problem).__name__})
+            self._read_trouble.begin(problem)
             return UNAVAILABLE
 
     def position(self) -> int:
         """Position of the newest event that all cells show."""
         return self._position
+
+    def newest_us(self) -> int:
+        """When the newest event was received; 0 without one. The clock must not stand before it."""
+        return self._head.received_at_us
 
     def age_us(self, now_us: int) -> int:  # noqa: ARG002 (the port's shape)
         """Always 0: nobody else writes this ledger."""
@@ -184,12 +231,18 @@ class SqliteLedger:
     def _make_usable(self) -> None:
         if self._is_closed:
             raise LedgerUnavailableError("the ledger is closed")
+        # INVARIANT: before anything is written or opened; opening would make a new file there.
+        if identity_of(self._path) != self._identity:
+            raise LedgerUnavailableError("the ledger file was moved or replaced")
         if not self._is_suspect:
             return
         with ledger_errors():
             self._writer.close()
             self._writer = open_writer(self._path)
-            _, self._head = self._read_head()
+            _, head = self._read_head()
+        if head.position < self._position:
+            raise LedgerCorruptError("acknowledged events are gone from the ledger file")
+        self._head = head
         self._cells.forget_all()
         self._position = self._head.position
         self._is_suspect = False
@@ -309,6 +362,7 @@ class SqliteLedger:
             position, newest_us = self._read_moment(reader)
             rows = reader.execute(_PERSONS_EVENTS, (data_subject_id, 0, -1))
             events = tuple(decode_event(public, personal) for public, personal in rows)
+        self._read_trouble.end()
         return SubjectView(
             events=events,
             revision=events[-1].position if events else 0,

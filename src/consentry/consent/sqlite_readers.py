@@ -10,14 +10,18 @@ from pathlib import Path
 import apsw
 
 from consentry.consent.errors import LedgerUnavailableError
-from consentry.consent.sqlite_schema import open_reader
+from consentry.consent.sqlite_schema import identity_of, open_reader
 
 
 class ReaderPool:
-    """As many connections as threads ever read at once; `_lock` guards the list of idle ones."""
+    """As many connections as threads ever read at once; `_lock` guards the list of idle ones.
 
-    def __init__(self, path: Path) -> None:
+    All of them read the file that had `identity` at the start, whatever now stands in its place.
+    """
+
+    def __init__(self, path: Path, identity: tuple[int, int]) -> None:
         self._path = path
+        self._identity = identity
         self._lock = threading.Lock()
         self._idle: list[apsw.Connection] = []
         self._is_closed = False
@@ -27,7 +31,7 @@ class ReaderPool:
         """Lends a connection; one in use when something failed is not lent again.
 
         Raises:
-            LedgerUnavailableError: the pool is closed.
+            LedgerUnavailableError: the pool is closed, or another file is in the ledger's place.
         """
         with self._lock:
             if self._is_closed:
@@ -35,6 +39,9 @@ class ReaderPool:
             reader = self._idle.pop() if self._idle else None
         if reader is None:
             reader = open_reader(self._path)
+            if identity_of(self._path) != self._identity:
+                reader.close()
+                raise LedgerUnavailableError("the ledger file was moved or replaced")
         try:
             yield reader
         except BaseException:

@@ -77,8 +77,12 @@ def open_writer(path: Path) -> apsw.Connection:
     """
     with ledger_errors():
         try:
-            # Made here, so that the consent of people is never readable to others.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            # Made here, so that the consent of people is never readable to others. One that is
+            # there is not opened: closing it again would take SQLite's own locks away, which belong
+            # to the process and the file (fcntl(2)), from the readers that hold them.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            pass
         except OSError as problem:
             raise LedgerUnavailableError("the ledger file cannot be opened") from problem
         connection = apsw.Connection(str(path))
@@ -90,6 +94,19 @@ def open_writer(path: Path) -> apsw.Connection:
             connection.close()
             raise
         return connection
+
+
+def identity_of(path: Path) -> tuple[int, int]:
+    """Which file stands at `path` now: device and inode.
+
+    Raises:
+        LedgerUnavailableError: none that can be looked at.
+    """
+    try:
+        found = path.stat()
+    except OSError as problem:
+        raise LedgerUnavailableError("the ledger file is gone") from problem
+    return found.st_dev, found.st_ino
 
 
 def open_reader(path: Path) -> apsw.Connection:
