@@ -4,7 +4,10 @@ A set is read, compiled in a child process, linked, archived, and only then publ
 assignment. Whatever fails on the way leaves the last good set in place. Checks read `current` once
 and hold on to what they got.
 
-Lock: `_load_lock` lets one load run at a time; checks never take it.
+Locks: `_load_lock` lets one load run at a time; checks never take it. `_queue_lock` guards
+`_is_awaited` alone: one further load may wait, and whoever comes while it waits is turned away, for
+that one will read what is there now. So a storm of reloads holds two threads and no more, and does
+not crowd out those who share their pool.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ Compile = Callable[[Sequence[Source], Mapping[str, Source]], CompileResult]
 MAX_VALIDATIONS: Final = 2
 
 # Faults that may pass by themselves: the same files can load later.
-PASSING_FAULTS: Final = frozenset({"F503", "F513", "F520", "F521", "F530"})
+PASSING_FAULTS: Final = frozenset({"F503", "F513", "F520", "F521", "F524", "F530"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,8 @@ class PolicyStore:
         self._link = link
         self._settle = settle
         self._load_lock = threading.Lock()
+        self._queue_lock = threading.Lock()
+        self._is_awaited = False
         self._validations = threading.BoundedSemaphore(MAX_VALIDATIONS)
         self._current: Snapshot | None = None
         self._is_confirmable = False
@@ -109,6 +114,11 @@ class PolicyStore:
         """The set that decides now; None before the first load."""
         return self._current
 
+    @property
+    def is_load_awaited(self) -> bool:
+        """Whether a load waits for its turn; one more would be turned away."""
+        return self._is_awaited
+
     def on_change(self, listener: Callable[[Snapshot], None]) -> None:
         """Call `listener` after each change, in the thread that loaded."""
         self._listeners.append(listener)
@@ -118,7 +128,16 @@ class PolicyStore:
         return self._load(self._compile_here)
 
     def reload(self) -> LoadResult:
-        """Read the source again and take its set if it is another and without errors."""
+        """Read the source again and take its set if it is another and without errors.
+
+        Answered with F524 while another load waits for its turn: that one reads the source as it is
+        now, so nothing is lost.
+        """
+        with self._queue_lock:
+            if self._is_awaited:
+                fault = problem("F524", "the policy set is being loaded now")
+                return self._refused((fault,), ())
+            self._is_awaited = True
         return self._load(self._compile_apart)
 
     def reload_if_changed(self) -> bool:
@@ -158,6 +177,9 @@ class PolicyStore:
 
     def _load(self, compile_policy_set: Compile) -> LoadResult:
         with self._load_lock:
+            # INVARIANT: before the source is read, so that whoever was turned away is served by it.
+            with self._queue_lock:
+                self._is_awaited = False
             began_s = self._clock.monotonic_s()
             result = self._try(compile_policy_set)
             outcome = (
