@@ -6,6 +6,7 @@ doors close before what stands behind them, and the decision log is written out 
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -60,6 +61,7 @@ class Application:
         self.audit = self._open_audit(opening)
         self.ledger = SqliteLedger(state / LEDGER_FOLDER / LEDGER_FILE, clock=clock, ids=ids)
         opening.callback(self.ledger.close)
+        clock.start_from(self.ledger.newest_us())
         folder = settings.policies.path
         self.store = PolicyStore(
             read_sources=lambda: read_policy_folder(folder),
@@ -150,6 +152,13 @@ def make_state_folders(state: Path) -> None:
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in (LEDGER_FOLDER, AUDIT_FOLDER, ARCHIVE_FOLDER):
         (state / name).mkdir(exist_ok=True, mode=0o700)
+    # A file is no more durable than the folders it stands in.
+    for folder in (state, state.parent):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def server_options(settings: Settings, told_version: str) -> ServerOptions:
