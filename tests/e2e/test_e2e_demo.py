@@ -79,6 +79,10 @@ def test_interrupted_demo_leaves_nothing_behind(
         text=True,
         cwd=project_root,
         env=environment,
+        # A shell's background job ignores interrupts, and so would its children.
+        preexec_fn=lambda: signal.signal(  # noqa: PLW1509 -- this process has one thread
+            signal.SIGINT, signal.default_int_handler
+        ),
     )
     assert demo.stdout is not None
     for line in demo.stdout:
