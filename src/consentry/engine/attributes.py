@@ -17,7 +17,7 @@ Attributes that no policy declares are left alone: nothing can read them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -46,39 +46,54 @@ class _Slot(NamedTuple):
     default: Value | None
 
 
-class AttributeTable:
-    """The declared attributes of one program, by owner."""
+class OwnedAttributes:
+    """The declared attributes of one owner."""
 
-    __slots__ = ("_slots", "is_needed")
+    __slots__ = ("_by_name", "_defaults", "_field", "_required", "_slots")
 
-    def __init__(self, program: Program) -> None:
-        self._slots: dict[Owner, tuple[_Slot, ...]] = {}
-        for owner in Owner:
-            own = tuple(_slot(spec) for spec in program.attributes if spec.owner is owner)
-            if own:
-                self._slots[owner] = own
-        self.is_needed = bool(self._slots.keys() - {Owner.CONTROLLER})
-        """Whether a request may carry anything that is declared."""
+    def __init__(self, specs: Iterable[AttributeSpec], field: str) -> None:
+        self._field = field
+        self._slots = tuple(_slot(spec) for spec in specs)
+        self._by_name = {slot.name: slot for slot in self._slots}
+        self._defaults = {s.name: s.default for s in self._slots if s.default is not None}
+        self._required = frozenset(slot.name for slot in self._slots if slot.is_required)
 
     def bind(
         self,
-        owner: Owner,
         sent: Mapping[str, Value],
-        field: str,
         violations: list[FieldViolation],
         *,
         may_lack: bool = False,
     ) -> Mapping[str, Value]:
-        """The attributes of `owner` in their types, defaults filled in.
+        """The attributes in their types, defaults filled in.
 
-        What is wrong goes to `violations`, under `field[name]`. With `may_lack` a required
-        attribute may be absent: its owner is not there at all.
+        What is wrong goes to `violations`, under `field[name]`, in the order of declaration. With
+        `may_lack` a required attribute may be absent: its owner is not there at all.
         """
-        slots = self._slots.get(owner)
-        if slots is None:
-            return NO_ATTRIBUTES
+        if not (sent or self._required):
+            return self._defaults
+        # PERF: little is sent of much that is declared, and that is usually right.
+        if len(sent) > len(self._slots):
+            return self._bind_each(sent, violations, may_lack=may_lack)
+        bound = self._defaults.copy()
+        for name, value in sent.items():
+            slot = self._by_name.get(name)
+            if slot is None or value is None:
+                continue
+            taken = value if type(value) is slot.exact else slot.convert(value)
+            if taken is None:
+                return self._bind_each(sent, violations, may_lack=may_lack)
+            bound[name] = taken
+        if not self._required <= bound.keys():
+            return self._bind_each(sent, violations, may_lack=may_lack)
+        return bound
+
+    def _bind_each(
+        self, sent: Mapping[str, Value], violations: list[FieldViolation], *, may_lack: bool
+    ) -> Mapping[str, Value]:
         bound: dict[str, Value] = {}
-        for name, type_name, exact, convert, is_required, default in slots:
+        field = self._field
+        for name, type_name, exact, convert, is_required, default in self._slots:
             value = sent.get(name)
             if value is None:
                 if default is not None:
@@ -98,6 +113,36 @@ class AttributeTable:
         return bound
 
 
+class AttributeTable:
+    """The declared attributes of one program, by owner; None where an owner has none."""
+
+    __slots__ = (
+        "context",
+        "controller",
+        "is_needed",
+        "principal",
+        "recipient",
+        "resource",
+        "signal",
+        "subject",
+    )
+
+    def __init__(self, program: Program) -> None:
+        def owned(owner: Owner, field: str) -> OwnedAttributes | None:
+            specs = [spec for spec in program.attributes if spec.owner is owner]
+            return OwnedAttributes(specs, field) if specs else None
+
+        self.principal = owned(Owner.PRINCIPAL, "principal.attributes")
+        self.subject = owned(Owner.SUBJECT, "subject.attributes")
+        self.controller = owned(Owner.CONTROLLER, "controller")
+        self.recipient = owned(Owner.RECIPIENT, "recipient.attributes")
+        self.resource = owned(Owner.RESOURCE, "resource.attributes")
+        self.context = owned(Owner.CONTEXT, "context")
+        self.signal = owned(Owner.SIGNAL, "signals")
+        self.is_needed = any(spec.owner is not Owner.CONTROLLER for spec in program.attributes)
+        """Whether a request may carry anything that is declared."""
+
+
 def controller_attributes(table: AttributeTable, mission: Mission | None) -> Mapping[str, Value]:
     """What is known of the controller: the mission's country, and defaults.
 
@@ -106,7 +151,7 @@ def controller_attributes(table: AttributeTable, mission: Mission | None) -> Map
     sent: dict[str, Value] = {}
     if mission is not None and mission.country:
         sent["country"] = mission.country
-    return table.bind(Owner.CONTROLLER, sent, "controller", [], may_lack=True)
+    return table.controller.bind(sent, [], may_lack=True) if table.controller else NO_ATTRIBUTES
 
 
 def shown(value: object) -> str:

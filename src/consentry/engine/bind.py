@@ -14,7 +14,7 @@ from typing import Final
 from consentry.engine.attributes import shown
 from consentry.engine.link import LinkedProgram
 from consentry.model.facts import Facts
-from consentry.model.program import Owner, Program
+from consentry.model.program import Program
 from consentry.model.request import NO_ATTRIBUTES, FieldViolation, Request, RequestError
 from consentry.model.trees import DataNode
 from consentry.model.values import MAX_TIME_US, MIN_TIME_US
@@ -56,8 +56,9 @@ def check_shape(linked: LinkedProgram, request: Request) -> Facts:
     facts = Facts()
     facts.principal_id = principal.id
     facts.principal_kind = principal.kind
-    if principal.roles:
-        facts.principal_roles = tuple(sorted(principal.roles))
+    roles = principal.roles
+    if roles:
+        facts.principal_roles = tuple(sorted(roles)) if len(roles) > 1 else tuple(roles)
     facts.principal_controller = principal.controller or None
     facts.action = request.action
     facts.channel = request.channel or None
@@ -115,30 +116,29 @@ def leaves_of(program: Program, names: Sequence[str]) -> list[DataNode]:
 def _bind_attributes(
     linked: LinkedProgram, request: Request, facts: Facts, violations: list[FieldViolation]
 ) -> None:
-    bind = linked.attributes.bind
-    owner = request.principal
-    facts.principal = bind(Owner.PRINCIPAL, owner.attributes, "principal.attributes", violations)
-    subject = request.data_subject
-    facts.subject = bind(
-        Owner.SUBJECT,
-        subject.attributes if subject is not None else NO_ATTRIBUTES,
-        "subject.attributes",
-        violations,
-        may_lack=subject is None,
-    )
-    recipient = request.recipient
-    facts.recipient = bind(
-        Owner.RECIPIENT,
-        recipient.attributes if recipient is not None else NO_ATTRIBUTES,
-        "recipient.attributes",
-        violations,
-        may_lack=recipient is None,
-    )
-    facts.resource = bind(
-        Owner.RESOURCE, request.resource.attributes, "resource.attributes", violations
-    )
-    facts.context = bind(Owner.CONTEXT, request.context, "context", violations)
-    facts.signal = bind(Owner.SIGNAL, request.signals, "signals", violations)
+    table = linked.attributes
+    if table.principal is not None:
+        facts.principal = table.principal.bind(request.principal.attributes, violations)
+    if table.subject is not None:
+        subject = request.data_subject
+        facts.subject = (
+            table.subject.bind(NO_ATTRIBUTES, violations, may_lack=True)
+            if subject is None
+            else table.subject.bind(subject.attributes, violations)
+        )
+    if table.recipient is not None:
+        recipient = request.recipient
+        facts.recipient = (
+            table.recipient.bind(NO_ATTRIBUTES, violations, may_lack=True)
+            if recipient is None
+            else table.recipient.bind(recipient.attributes, violations)
+        )
+    if table.resource is not None:
+        facts.resource = table.resource.bind(request.resource.attributes, violations)
+    if table.context is not None:
+        facts.context = table.context.bind(request.context, violations)
+    if table.signal is not None:
+        facts.signal = table.signal.bind(request.signals, violations)
 
 
 def _required(field: str) -> FieldViolation:
