@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 
 import consentry.engine.evaluate
 import consentry.engine.house
+import consentry.engine.outcome
 import consentry.engine.regimes
 from consentry.diagnostics.span import Source
 from consentry.engine.linked_rule import LinkedRule
@@ -137,7 +138,7 @@ def _let_consents_win_ties(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _keep_the_first_mask(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (consentry.engine.regimes, consentry.engine.evaluate):
+    for module in (consentry.engine.outcome, consentry.engine.evaluate):
         monkeypatch.setattr(module, "stricter", lambda one, other: one or other)
 
 

@@ -9,7 +9,6 @@ Source: decision semantics, "Order".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from consentry.engine.bind import check_shape, find_unknowns, leaves_of
 from consentry.engine.groups import Group, RegimeGroup
@@ -17,47 +16,15 @@ from consentry.engine.house import explain_miss, find_permit
 from consentry.engine.link import LinkedProgram
 from consentry.engine.linked_rule import AS_IT_IS, AT_BEST, AT_WORST, LinkedRule
 from consentry.engine.masks import stricter, union
+from consentry.engine.outcome import MAX_KEPT, SILENT_YES, Outcome, Yes
 from consentry.engine.reasons import RankedFinding, in_order
-from consentry.engine.regimes import (
-    SILENT_YES,
-    Yes,
-    ask_first,
-    explain_no,
-    find_duties,
-    find_yes,
-)
+from consentry.engine.regimes import ask_first, explain_no, find_duties, find_yes
 from consentry.engine.run import Run, find_governing
 from consentry.model.consent import ConsentView
-from consentry.model.decision import (
-    Decision,
-    Effect,
-    LeafDecision,
-    Mask,
-    Obligation,
-)
+from consentry.model.decision import Decision, Effect, Mask, Obligation
 from consentry.model.request import Request
 from consentry.model.trees import DataNode
 from consentry.model.vocabulary import CONSENT_STATE_UNAVAILABLE, REGIME_UNDETERMINED
-
-_NO_OBLIGATIONS: Final[tuple[Obligation, ...]] = ()
-
-
-class _Outcome:
-    """What was decided for one leaf; shared by leaves for which nothing can differ."""
-
-    __slots__ = ("effect", "mask", "obligations", "ranked")
-
-    def __init__(
-        self,
-        effect: Effect,
-        ranked: list[RankedFinding],
-        mask: Mask | None = None,
-        obligations: tuple[Obligation, ...] = _NO_OBLIGATIONS,
-    ) -> None:
-        self.effect = effect
-        self.ranked = ranked
-        self.mask = mask
-        self.obligations = obligations
 
 
 def evaluate(linked: LinkedProgram, request: Request, view: ConsentView, now_us: int) -> Decision:
@@ -72,8 +39,8 @@ def evaluate(linked: LinkedProgram, request: Request, view: ConsentView, now_us:
         return _refuse(linked, unknowns, view)
     run = Run(linked, request, facts, view, now_us)
     leaves = leaves_of(linked.program, request.data)
-    run.turn_to(leaves[0])
-    run.regimes = find_governing(run)
+    facts.leaf = leaves[0]
+    run.regimes = linked.fixed_regimes or find_governing(run)
     outcomes = [_decide_leaf(run, leaves[0])] if len(leaves) == 1 else _decide_leaves(run, leaves)
     return _answer(request, leaves, outcomes, facts.horizon_us, is_cacheable=view.is_available)
 
@@ -83,13 +50,13 @@ def _refuse(linked: LinkedProgram, codes: list[str], view: ConsentView) -> Decis
     return Decision(effect=Effect.DENY, findings=findings, is_cacheable=view.is_available)
 
 
-def _decide_leaves(run: Run, leaves: list[DataNode]) -> list[_Outcome]:
+def _decide_leaves(run: Run, leaves: list[DataNode]) -> list[Outcome]:
     """One outcome for each leaf.
 
     PERF: where neither the rules nor the ledger can tell two leaves apart, the first one's outcome
     serves both. A house permit must have been found: which one comes nearest depends on the leaf.
     """
-    shared: dict[Group, _Outcome] = {}
+    shared: dict[Group, Outcome] = {}
     outcomes = []
     facts = run.facts
     for leaf in leaves:
@@ -103,7 +70,7 @@ def _decide_leaves(run: Run, leaves: list[DataNode]) -> list[_Outcome]:
     return outcomes
 
 
-def _decide_leaf(run: Run, leaf: DataNode) -> _Outcome:
+def _decide_leaf(run: Run, leaf: DataNode) -> Outcome:
     facts = run.facts
     run.turn_to(leaf)
     group = run.linked.group(facts.action, facts.purpose.index, leaf.index)
@@ -120,20 +87,28 @@ def _decide_leaf(run: Run, leaf: DataNode) -> _Outcome:
     if at_best.effect is Effect.DENY:
         return at_best
     unavailable = run.linked.order.without_rule(CONSENT_STATE_UNAVAILABLE)
-    return _Outcome(Effect.DENY, [unavailable])
+    return Outcome(Effect.DENY, [unavailable])
 
 
-def _decide(run: Run, group: Group) -> _Outcome:
+def _decide(run: Run, group: Group) -> Outcome:
     """One leaf, with conditions in the form of `run.mode`."""
     permit = find_permit(group, run)
     answers = [find_yes(group.house, run)]
     answers += [find_yes(group.regimes[regime.index], run) for regime in run.regimes]
     if permit is None or not run.regimes or None in answers:
         return _denied(run, group, answers, has_permit=permit is not None)
-    return _permitted(permit, answers)
+    # PERF: all of `answers` are there, and the same ones come to the same outcome.
+    key = (permit, *answers)
+    outcome = group.outcomes.get(key)
+    if outcome is None:
+        outcome = _permitted(permit, answers)
+        if len(group.outcomes) >= MAX_KEPT:
+            group.outcomes = {}
+        group.outcomes[key] = outcome
+    return outcome
 
 
-def _permitted(permit: LinkedRule, answers: Sequence[Yes | None]) -> _Outcome:
+def _permitted(permit: LinkedRule, answers: Sequence[Yes | None]) -> Outcome:
     ranked: list[RankedFinding] = []
     mask: Mask | None = None
     obligations: list[Obligation] = []
@@ -146,12 +121,10 @@ def _permitted(permit: LinkedRule, answers: Sequence[Yes | None]) -> _Outcome:
         obligations += answer.obligations
     if not ranked:
         ranked.append(permit.ranked)
-    return _Outcome(
-        Effect.PERMIT, ranked, mask, union(obligations) if obligations else _NO_OBLIGATIONS
-    )
+    return Outcome(Effect.PERMIT, ranked, mask, union(obligations))
 
 
-def _denied(run: Run, group: Group, answers: Sequence[Yes | None], *, has_permit: bool) -> _Outcome:
+def _denied(run: Run, group: Group, answers: Sequence[Yes | None], *, has_permit: bool) -> Outcome:
     """A denial with all its reasons, and with the duties that its reasons bring."""
     ranked: list[RankedFinding] = [] if has_permit else [explain_miss(run)]
     if not run.regimes:
@@ -162,13 +135,15 @@ def _denied(run: Run, group: Group, answers: Sequence[Yes | None], *, has_permit
             own: list[RankedFinding] = []
             duties += _refused_by(group.regimes[regime.index], run, own, is_yes=False)
             ranked += own
-    return _Outcome(Effect.DENY, ranked, None, union(duties))
+    return Outcome(Effect.DENY, ranked, None, union(duties))
 
 
 def _refused_by(
     candidates: RegimeGroup, run: Run, ranked: list[RankedFinding], *, is_yes: bool
 ) -> list[Obligation]:
     """Adds one regime's reasons to `ranked` and gives the duties that these bring."""
+    if is_yes and not candidates.duties:
+        return []
     ask_first(candidates, run)
     if not is_yes:
         ranked += explain_no(candidates, run)
@@ -179,14 +154,14 @@ def _refused_by(
 def _answer(
     request: Request,
     leaves: list[DataNode],
-    outcomes: list[_Outcome],
+    outcomes: list[Outcome],
     valid_until_us: int | None,
     *,
     is_cacheable: bool,
 ) -> Decision:
     """The request's answer: yes when every leaf is, or with `partial` when any is."""
     if len(leaves) == 1:
-        only = _tell(leaves[0], outcomes[0])
+        only = outcomes[0].tell(leaves[0])
         return Decision(
             effect=only.effect,
             findings=only.findings,
@@ -195,7 +170,7 @@ def _answer(
             valid_until_us=valid_until_us,
             is_cacheable=is_cacheable,
         )
-    told = [_tell(leaf, outcome) for leaf, outcome in zip(leaves, outcomes, strict=True)]
+    told = [outcome.tell(leaf) for leaf, outcome in zip(leaves, outcomes, strict=True)]
     is_permitted = [outcome.effect is Effect.PERMIT for outcome in outcomes]
     grants = any(is_permitted) if request.partial else all(is_permitted)
     effect = Effect.PERMIT if grants else Effect.DENY
@@ -207,15 +182,4 @@ def _answer(
         obligations=union([one for outcome in deciding for one in outcome.obligations]),
         valid_until_us=valid_until_us,
         is_cacheable=is_cacheable,
-    )
-
-
-def _tell(leaf: DataNode, outcome: _Outcome) -> LeafDecision:
-    ranked = outcome.ranked
-    return LeafDecision(
-        data=leaf.path,
-        effect=outcome.effect,
-        findings=(ranked[0][2],) if len(ranked) == 1 else in_order(ranked),
-        mask=outcome.mask,
-        obligations=outcome.obligations,
     )

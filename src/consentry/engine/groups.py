@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 from consentry.engine.linked_rule import LinkedRule, PartyKey
+from consentry.engine.outcome import MAX_KEPT, Outcome, Yes
 from consentry.engine.reasons import RankedFinding, ReasonOrder
 from consentry.model.program import HOUSE, Regime, Rule, RuleKind
 from consentry.model.trees import PurposeNode
@@ -37,16 +38,16 @@ class RegimeGroup:
     """
 
     __slots__ = (
+        "_answers",
         "basis",
+        "burdens",
         "duties",
         "forbids",
         "is_leaf_free",
         "is_silent",
-        "masks",
         "name",
         "needs_ground",
         "no_ground",
-        "obliges",
         "permits",
         "reads_consent",
         "reads_ledger",
@@ -63,30 +64,45 @@ class RegimeGroup:
         is_house = regime.index == HOUSE
         permits = () if is_house else _of_kind(rules, RuleKind.PERMIT)
         self.permits = permits
-        self.masks = _of_kind(rules, RuleKind.MASK)
+        masks = _of_kind(rules, RuleKind.MASK)
         duties = _of_kind(rules, RuleKind.OBLIGE)
-        self.obliges = tuple(rule for rule in duties if rule.on is None)
+        obliges = [rule for rule in duties if rule.on is None]
+        self.burdens = (*masks, *obliges)
         self.duties = tuple(rule for rule in duties if rule.on is not None)
         self.needs_ground = regime.has_permits and not is_house
         self.no_ground: RankedFinding | None = None
-        asked = [*permits, *self.masks, *duties]
+        asked = [*permits, *masks, *duties]
         for ban in bans:
             asked += [ban.rule, *ban.exceptions]
         self.reads_consent = any(rule.reads_consent for rule in asked)
         self.reads_ledger = self.reads_consent or any(rule.reads_rights for rule in asked)
         self.is_leaf_free = not (self.reads_ledger or any(rule.reads_leaf for rule in asked))
         self.is_silent = not (asked or self.needs_ground)
+        self._answers: dict[tuple[LinkedRule | None, ...], Yes] = {}
+
+    def yes(self, used: list[LinkedRule | None]) -> Yes:
+        """The yes that rests on a ground, `used[0]`, and brings the burdens after it."""
+        key = tuple(used)
+        found = self._answers.get(key)
+        if found is None:
+            found = Yes(used[0], [rule for rule in used[1:] if rule is not None])
+            if len(self._answers) >= MAX_KEPT:
+                self._answers = {}
+            self._answers[key] = found
+        return found
 
 
 class Group:
     """All candidates for one action, purpose and set of leaves; see `RegimeGroup`."""
 
-    __slots__ = ("house", "is_leaf_free", "permits", "permits_by_party", "regimes")
+    __slots__ = ("house", "is_leaf_free", "outcomes", "permits", "permits_by_party", "regimes")
 
     def __init__(self, permits: tuple[LinkedRule, ...], regimes: tuple[RegimeGroup, ...]) -> None:
         self.permits = permits
         self.house = regimes[HOUSE]
         self.regimes = regimes
+        self.outcomes: dict[tuple[LinkedRule | Yes | None, ...], Outcome] = {}
+        """Permissions by the house permit and the answers of the regimes that they rest on."""
         self.permits_by_party = _by_party(permits) if len(permits) >= _PARTY_INDEX_FROM else None
         self.is_leaf_free = all(regime.is_leaf_free for regime in regimes) and not any(
             rule.reads_consent or rule.reads_rights or rule.reads_leaf for rule in permits

@@ -6,7 +6,6 @@ Source: decision semantics, order 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from consentry.engine.groups import Group
 from consentry.engine.link import NearRule
@@ -34,7 +33,7 @@ def find_permit(group: Group, run: Run) -> LinkedRule | None:
     facts = run.facts
     facts.basis = group.house.basis
     for rule in permits:
-        if rule.reads_consent or rule.reads_rights:
+        if rule.reads_ledger:
             holds = _holds_in_some_asking(rule, run)
         else:
             holds = rule.is_plain or applies(rule, run) == TRUE
@@ -82,10 +81,7 @@ def explain_miss(run: Run) -> RankedFinding:
             nearest, fewest, reason = one, place, failing[0]
     if nearest is None:
         return linked.order.without_rule(PURPOSE_NOT_DECLARED)
-    rule = nearest.rule
-    missing = missing_facts(rule, run)
-    finding = replace(rule.finding, reason=reason, missing=missing)
-    return (linked.order.denial(reason), rule.index, finding)
+    return nearest.rule.because(reason, missing_facts(nearest.rule, run))
 
 
 def _failing_clauses(one: NearRule, run: Run, enough: int) -> list[str]:
@@ -115,7 +111,7 @@ def _failing_clauses(one: NearRule, run: Run, enough: int) -> list[str]:
 
 def _holds_in_some_asking(rule: LinkedRule, run: Run, *, when_only: bool = False) -> bool:
     match = match_when if when_only else applies
-    if not (rule.reads_consent or rule.reads_rights) or run.mode != AS_IT_IS:
+    if not rule.reads_ledger or run.mode != AS_IT_IS:
         return match(rule, run) == TRUE
     facts = run.facts
     for standing in run.ask_ledger("", reads_consent=rule.reads_consent):

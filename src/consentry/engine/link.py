@@ -59,6 +59,14 @@ class LinkedProgram:
             )
             for regime in program.regimes
         )
+        self.fixed_regimes = _find_fixed(self.governs)
+        """The regimes that govern whatever is asked and whenever; empty where that depends."""
+        self.asks_consented = any(
+            _asks_consented(function)
+            for name, function in self.functions.items()
+            if name not in NAMESPACE
+        )
+        """Whether some condition asks about the consent to another purpose."""
         permits = [rule for rule in program.rules if rule.kind is RuleKind.PERMIT]
         self._basis_wanted = frozenset(rule.regime for rule in permits) - frozenset(
             rule.regime for rule in permits if rule.bases is None
@@ -183,6 +191,20 @@ def _functions(program: Program) -> Mapping[str, Test]:
             raise TypeError("the program's code is not a code object")
         exec(code, namespace)  # noqa: S102 - see above
     return namespace  # type: ignore[return-value]  # only `c<number>` is ever looked up
+
+
+def _find_fixed(governs: Sequence[tuple[Regime, Test | None]]) -> tuple[Regime, ...]:
+    laws = [(regime, test) for regime, test in governs if regime.index != HOUSE]
+    for regime, test in laws:
+        if test is not None or regime.from_us is not None or regime.until_us is not None:
+            return ()
+    governing = [regime for regime, _ in laws if not regime.is_fallback]
+    return tuple(governing or [regime for regime, _ in laws])
+
+
+def _asks_consented(function: object) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and "consented" in code.co_names
 
 
 def _covers(rule: Rule, key: tuple[str, int, int]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from consentry.engine.reasons import RankedFinding, ReasonOrder
@@ -19,21 +20,28 @@ AS_IT_IS: Final = 0
 AT_BEST: Final = 1
 AT_WORST: Final = 2
 
+# Most findings kept for one rule; when there are more, all are forgotten and made again.
+MAX_REASONS: Final = 256
+
 # What is said of parties that only an attribute left out could decide.
 _BY_ID: Final = frozenset({"recipient", "service", "person", "agent", "job", "controller"})
 
 
 class LinkedRule:
-    """One rule of the program; immutable once made.
+    """One rule of the program; immutable once made, but for the findings it remembers.
 
     `tests` are the three forms of the condition (`AS_IT_IS`, `AT_BEST`, `AT_WORST`), None without
     one. `is_plain` says that no clause depends on anything but action, purpose, data and basis.
+    `only_tests` are the tests of a rule of which nothing but its condition is left to be asked.
     """
 
     __slots__ = (
+        "_because",
+        "_rank_denial",
         "channels",
         "finding",
         "from_us",
+        "has_when",
         "if_consented",
         "index",
         "is_plain",
@@ -42,10 +50,12 @@ class LinkedRule:
         "mask",
         "obligation",
         "on",
+        "only_tests",
         "ranked",
         "reads",
         "reads_consent",
         "reads_leaf",
+        "reads_ledger",
         "reads_rights",
         "recipients",
         "rule",
@@ -73,14 +83,12 @@ class LinkedRule:
         self.until_us = rule.until_us
         self._link_parties(rule.who, rule.recipients)
         self._link_condition(rule, functions)
-        self.is_plain = (
-            self.who is None
-            and self.channels is None
-            and self.recipients is None
-            and self.from_us is None
-            and self.until_us is None
-            and self.tests[AS_IT_IS] is None
-        )
+        self.reads_ledger = self.reads_consent or self.reads_rights
+        has_parties = not (self.who is None and self.channels is None and self.recipients is None)
+        has_dates = not (self.from_us is None and self.until_us is None)
+        self.has_when = has_dates or self.tests is not None
+        self.is_plain = not (has_parties or self.has_when)
+        self.only_tests = None if has_parties or has_dates else self.tests
         self.finding = Finding(
             reason=rule.reason,
             regime=program.regimes[rule.regime].name,
@@ -92,9 +100,23 @@ class LinkedRule:
         )
         rank = order.permission if rule.kind is RuleKind.PERMIT else order.denial
         self.ranked: RankedFinding = (rank(rule.reason), rule.index, self.finding)
+        self._rank_denial = order.denial
+        self._because: dict[tuple[str, tuple[str, ...]], RankedFinding] = {}
         self.obligation = Obligation(
             name=rule.reason, text=program.obligation_texts.get(rule.reason, rule.text)
         )
+
+    def because(self, code: str, missing: tuple[str, ...] = ()) -> RankedFinding:
+        """The rule's finding with the reason of a denial in which it had a part."""
+        key = (code, missing)
+        found = self._because.get(key)
+        if found is None:
+            finding = replace(self.finding, reason=code, missing=missing)
+            found = (self._rank_denial(code), self.index, finding)
+            if len(self._because) >= MAX_REASONS:
+                self._because = {}
+            self._because[key] = found
+        return found
 
     def _link_parties(
         self, who: tuple[Party, ...] | None, recipients: tuple[Party, ...] | None
@@ -111,7 +133,7 @@ class LinkedRule:
 
     def _link_condition(self, rule: Rule, functions: Mapping[str, Test]) -> None:
         condition = rule.condition
-        self.tests: tuple[Test | None, Test | None, Test | None] = (None, None, None)
+        self.tests: tuple[Test, Test, Test] | None = None
         self.if_consented: Test | None = None
         self.reads: tuple[str, ...] = ()
         self.reads_consent = self.reads_rights = self.reads_leaf = False

@@ -16,6 +16,9 @@ from consentry.model.tri import FALSE, TRUE, UNKNOWN, Tri
 
 def applies(rule: LinkedRule, run: Run) -> Tri:
     """All clauses of the rule that do not stand in its group, by Kleene's `and`."""
+    # PERF: the common shapes first.
+    if rule.only_tests is not None:
+        return rule.only_tests[run.mode](run.facts)
     if rule.is_plain:
         return TRUE
     result = TRUE
@@ -31,6 +34,8 @@ def applies(rule: LinkedRule, run: Run) -> Tri:
         if match == FALSE:
             return FALSE
         result = min(result, match)
+    if not rule.has_when:
+        return result
     holds = match_when(rule, run)
     return holds if holds < result else result  # noqa: FURB136 - PERF: `min` costs four times this
 
@@ -42,16 +47,17 @@ def match_when(rule: LinkedRule, run: Run) -> Tri:
         facts, rule.from_us, rule.until_us
     ):
         return FALSE
-    test = rule.tests[run.mode]
-    return TRUE if test is None else test(facts)
+    return TRUE if rule.tests is None else rule.tests[run.mode](facts)
 
 
 def match_who(rule: LinkedRule, run: Run) -> Tri:
     """Whether the principal is one of those that `who` names."""
     who = rule.who
-    if who is None or not who.isdisjoint(run.party_keys):
+    if who is None:
         return TRUE
     facts = run.facts
+    if (facts.principal_kind, facts.principal_id) in who or not who.isdisjoint(run.party_keys):
+        return TRUE
     if rule.who_names_role and facts.principal_roles is None:
         return UNKNOWN
     if rule.who_names_controller and facts.principal_controller is None:

@@ -13,28 +13,13 @@ from dataclasses import replace
 
 from consentry.engine.groups import Ban, RegimeGroup
 from consentry.engine.linked_rule import AS_IT_IS, LinkedRule
-from consentry.engine.masks import stricter
 from consentry.engine.matching import applies, match_to, match_via, match_who, missing_facts
+from consentry.engine.outcome import SILENT_YES, Yes
 from consentry.engine.reasons import RankedFinding
 from consentry.engine.run import Run, in_force
-from consentry.model.decision import Mask, Obligation
+from consentry.model.decision import Obligation
 from consentry.model.tri import FALSE, TRUE, UNKNOWN, Tri
 from consentry.model.vocabulary import CONDITION_NOT_MET
-
-
-class Yes:
-    """What a regime's yes comes with: the ground that was used (if it has any) and its burdens."""
-
-    __slots__ = ("ground", "mask", "obligations")
-
-    def __init__(self, ground: LinkedRule | None) -> None:
-        self.ground = ground
-        self.mask: Mask | None = None
-        self.obligations: list[Obligation] = []
-
-
-SILENT_YES = Yes(None)
-"""The yes of a regime that has nothing to say here. Never changed."""
 
 
 def find_yes(group: RegimeGroup, run: Run) -> Yes | None:
@@ -86,19 +71,14 @@ def _ask(group: RegimeGroup, run: Run) -> Yes | None:
     for ban in group.forbids:
         if applies(ban.rule, run) != FALSE and not _is_lifted(ban, run):
             return None
-    ground = None
+    used: list[LinkedRule | None] = [None]
     if group.needs_ground:
         ground = _find_ground(group, run)
         if ground is None:
             return None
-    answer = Yes(ground)
-    for rule in group.masks:
-        if applies(rule, run) != FALSE:
-            answer.mask = stricter(answer.mask, rule.mask)
-    for rule in group.obliges:
-        if applies(rule, run) != FALSE:
-            answer.obligations.append(rule.obligation)
-    return answer
+        used[0] = ground
+    used += [rule for rule in group.burdens if applies(rule, run) != FALSE]
+    return group.yes(used)
 
 
 def _find_ground(group: RegimeGroup, run: Run) -> LinkedRule | None:
@@ -131,8 +111,9 @@ def _no_ground(group: RegimeGroup, run: Run) -> list[RankedFinding]:
                 standing = facts.standing
                 codes = (facts.state.absence,) if standing is None else standing.problems
                 if codes:
-                    return [_because(rule, code, run) for code in codes]
-    return [_because(group.permits[0], CONDITION_NOT_MET, run, tell_missing=True)]
+                    return [rule.because(code) for code in codes]
+    first = group.permits[0]
+    return [first.because(CONDITION_NOT_MET, missing_facts(first, run))]
 
 
 def _would_hold(rule: LinkedRule, run: Run) -> bool:
@@ -146,10 +127,3 @@ def _would_hold(rule: LinkedRule, run: Run) -> bool:
         and in_force(run.facts, rule.from_us, rule.until_us)
         and test(run.facts) == TRUE
     )
-
-
-def _because(rule: LinkedRule, code: str, run: Run, *, tell_missing: bool = False) -> RankedFinding:
-    """The rule's finding with the reason for which it did not hold."""
-    missing = missing_facts(rule, run) if tell_missing else ()
-    finding = replace(rule.finding, reason=code, missing=missing)
-    return (run.linked.order.denial(code), rule.index, finding)

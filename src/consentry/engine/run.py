@@ -17,6 +17,7 @@ from consentry.model.vocabulary import TAG_CONTACTING, TAG_DISCLOSURE
 
 _ASKED_ONCE: tuple[Standing | None, ...] = (None,)
 _NO_CONSENT = ConsentState()
+_NO_ROLES: frozenset[str] = frozenset()
 
 
 class Run:
@@ -46,20 +47,22 @@ class Run:
         self.view = view
         self.now_us = now_us
         self.mode = AS_IT_IS
-        tags = linked.program.actions[request.action]
+        program = linked.program
+        tags = program.actions[request.action]
         self.is_contact = TAG_CONTACTING in tags
         self.is_disclosure = TAG_DISCLOSURE in tags
         recipient = request.recipient
         self.has_recipient = recipient is not None
-        self.recipient_roles = recipient.roles if recipient is not None else frozenset[str]()
+        self.recipient_roles = _NO_ROLES if recipient is None else recipient.roles
         self._queries: dict[str, ConsentQuery] = {}
         self._states: dict[str, ConsentState] = {}
         self._party_keys: frozenset[PartyKey] | None = None
         self.regimes: tuple[Regime, ...] = ()
         facts.now_us = now_us
         facts.view = view
-        facts.purpose = linked.program.purposes[linked.program.purpose_names[request.purpose]]
-        facts.consented = self.consented
+        facts.purpose = program.purposes[program.purpose_names[request.purpose]]
+        if linked.asks_consented:  # PERF: else no cycle, and nothing left for the collector
+            facts.consented = self.consented
 
     @property
     def party_keys(self) -> frozenset[PartyKey]:
@@ -121,19 +124,20 @@ class Run:
 
     def _query(self, purpose: PurposeNode, regime: str) -> ConsentQuery:
         facts = self.facts
+        # PERF: positional, in the order of the members; by name this costs three times as much.
         return ConsentQuery(
-            purpose=purpose,
-            purpose_lineage=self.linked.lineages[purpose.index],
-            leaf=facts.leaf,
-            regime=regime,
-            controller=facts.principal_controller,
-            channel=facts.channel,
-            recipient_id=facts.recipient_id,
-            recipient_roles=self.recipient_roles,
-            recipient_country=facts.recipient_country,
-            is_contact=self.is_contact,
-            is_disclosure=self.is_disclosure,
-            now_us=self.now_us,
+            purpose,
+            self.linked.lineages[purpose.index],
+            facts.leaf,
+            regime,
+            facts.principal_controller,
+            facts.channel,
+            facts.recipient_id,
+            self.recipient_roles,
+            facts.recipient_country,
+            self.is_contact,
+            self.is_disclosure,
+            self.now_us,
         )
 
 
