@@ -303,5 +303,5 @@ def test_file_of_peoples_consent_is_not_readable_to_others(
     ledger.record([gave(1)])
 
     assert {p.name: p.stat().st_mode & 0o077 for p in path.parent.iterdir()} == dict.fromkeys(
-        ("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock"), 0
+        ("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "ledger.db.anchor"), 0
     )

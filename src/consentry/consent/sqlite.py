@@ -25,6 +25,7 @@ from typing import Final
 
 import apsw
 
+from consentry.consent.anchor import Anchor, anchor_path, find_anchor, write_anchor
 from consentry.consent.chain import Head, verify_rows
 from consentry.consent.errors import (
     IdempotencyConflictError,
@@ -48,6 +49,7 @@ from consentry.consent.memory import DEFAULT_CAPACITY, SubjectCells
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.consent.sqlite_readers import ReaderPool
 from consentry.consent.sqlite_schema import FileLock, identity_of, ledger_errors, open_writer
+from consentry.consent.trouble import Trouble
 from consentry.consent.validate import UNSET_TIME, check_events
 from consentry.model.consent import ConsentEvent, ConsentView
 from consentry.model.ports import Clock, IdSource
@@ -72,30 +74,6 @@ _BY_KEY: Final = (
 
 def _pass(point: str) -> None:
     """The failpoint of production: nothing."""
-
-
-class _Trouble:
-    """Tells the log when something begins to fail and when it works again.
-
-    Without a lock: under threads a line may be told twice, and no more than that.
-    """
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._is_on = False
-
-    def begin(self, problem: LedgerError) -> None:
-        """It failed; the texts of these errors are our own and name nobody."""
-        if not self._is_on:
-            self._is_on = True
-            facts = {"error": type(problem).__name__, "why": str(problem)}
-            log.error("%s_failed", self._what, extra=facts)
-
-    def end(self) -> None:
-        """It worked."""
-        if self._is_on:
-            self._is_on = False
-            log.info("%s_recovered", self._what)
 
 
 class SqliteLedger:
@@ -128,8 +106,8 @@ class SqliteLedger:
         self._cells = SubjectCells(capacity)
         self._is_closed = False
         self._is_suspect = False
-        self._write_trouble = _Trouble("ledger_write")
-        self._read_trouble = _Trouble("ledger_read")
+        self._write_trouble = Trouble("ledger_write")
+        self._read_trouble = Trouble("ledger_read")
         self._file_lock = FileLock(self._path)
         try:
             self._writer = open_writer(self._path)
@@ -137,6 +115,7 @@ class SqliteLedger:
                 self._identity = identity_of(self._path)
                 self._readers = ReaderPool(self._path, self._identity)
                 self._ledger_id, self._head = self._read_head()
+                self._check_anchor()
             except BaseException:
                 self._writer.close()
                 raise
@@ -144,6 +123,7 @@ class SqliteLedger:
             self._file_lock.release()
             raise
         self._position = self._head.position
+        self._drop_anchor()
 
     def record(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
         """Stores all events durably, or none; see the port."""
@@ -223,10 +203,41 @@ class SqliteLedger:
             if self._is_closed:
                 return
             self._is_closed = True
+            self._drop_anchor()
             self._readers.close()
             self._cells.forget_all()
             self._writer.close()
             self._file_lock.release()
+
+    def _check_anchor(self) -> None:
+        """Refuses a file that is not, or no longer holds, what was here before."""
+        path = anchor_path(self._path)
+        anchor = find_anchor(path)
+        if anchor is None:
+            return
+        digest: bytes | None = genesis_digest(self._ledger_id)
+        if anchor.position > 0:
+            rows = self._writer.execute(
+                "SELECT digest FROM event WHERE position = ?", (anchor.position,)
+            )
+            digest = rows.get
+        if (self._ledger_id, digest) != (anchor.ledger_id, anchor.digest):
+            raise LedgerCorruptError(
+                f"it is another ledger than the one that was here, or lacks events up to position"
+                f" {anchor.position}; after restoring a backup on purpose, remove {path.name}"
+            )
+
+    def _drop_anchor(self) -> None:
+        if self._is_suspect:  # the head may be of a transaction that was rolled back
+            return
+        head = self._head
+        try:
+            write_anchor(
+                anchor_path(self._path), Anchor(self._ledger_id, head.position, head.digest)
+            )
+        except OSError as problem:
+            # The one before still stands and still holds.
+            log.warning("ledger_anchor_failed", extra={"error_number": problem.errno})
 
     def _make_usable(self) -> None:
         if self._is_closed:
