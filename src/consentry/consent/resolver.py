@@ -63,6 +63,7 @@ class SubjectView:
         "_last_received_us",
         "_negatives",
         "_remembered",
+        "_rights",
         "events",
         "position",
         "read_at_us",
@@ -79,14 +80,18 @@ class SubjectView:
         self.position = position
         self.read_at_us = read_at_us
         self._by_kind: dict[EventKind, list[ConsentEvent]] = {}
+        self._negatives: list[ConsentEvent] = []
+        self._last_received_us = 0
         for event in self.events:
             self._by_kind.setdefault(event.kind, []).append(event)
-        self._given = sorted(
-            self._by_kind.get(EventKind.GIVEN, ()), key=_newest_first_key, reverse=True
-        )
-        self._negatives = [event for event in self.events if event.kind in _NEGATIVES]
-        self._last_received_us = max([event.received_at_us for event in self.events], default=0)
+            if event.kind in _NEGATIVES:
+                self._negatives.append(event)
+            self._last_received_us = max(self._last_received_us, event.received_at_us)
+        self._given = self._by_kind.get(EventKind.GIVEN, [])
+        if len(self._given) > 1:
+            self._given = sorted(self._given, key=_newest_first_key, reverse=True)
         self._remembered: dict[tuple[object, ...], _Remembered] = {}
+        self._rights: tuple[ConsentQuery | None, dict[Track, RightState]] = (None, {})
 
     def consent(self, query: ConsentQuery) -> ConsentState:
         """The consents that stand for `query`."""
@@ -124,6 +129,18 @@ class SubjectView:
         on, off = TRACK_EVENTS[track]
         if on not in self._by_kind and off not in self._by_kind:
             return _NOT_IN_FORCE
+        # PERF: the rules of one regime ask for the same query, one after the other.
+        asked, known = self._rights
+        if asked is not query:
+            known = {}
+            self._rights = (query, known)
+        state = known.get(track)
+        if state is None:
+            state = known[track] = self._resolve_right(track, query)
+        return state
+
+    def _resolve_right(self, track: Track, query: ConsentQuery) -> RightState:
+        on, off = TRACK_EVENTS[track]
         on_us, on_next = self._newest(on, query)
         off_us, off_next = self._newest(off, query)
         is_active = on_us is not None and (
@@ -158,21 +175,27 @@ class SubjectView:
 
     def _resolve(self, query: ConsentQuery) -> ConsentState:
         now_us = query.now_us
-        negatives = [
-            event
-            for event in self._negatives
-            if self._is_visible(event, now_us) and may_touch(event.scope, query)
-        ]
-        reaching = [event for event in negatives if reaches_purpose(event.scope, query)]
-        cut_us = max((event.counts_from_us for event in reaching), default=None)
+        negatives: list[ConsentEvent] = []
+        reaching: list[ConsentEvent] = []
+        cut_us: int | None = None
+        if self._negatives:
+            negatives = [
+                event
+                for event in self._negatives
+                if self._is_visible(event, now_us) and may_touch(event.scope, query)
+            ]
+            reaching = [event for event in negatives if reaches_purpose(event.scope, query)]
+            cut_us = max((event.counts_from_us for event in reaching), default=None)
 
         standing: list[ConsentEvent] = []
         below: list[ConsentEvent] = []
         changes_at_us: int | None = None
         for event in self._given:
-            is_below = lies_below(event.scope, query)
             if not self._is_visible(event, now_us):
                 continue
+            # PERF: what the lineage names is the purpose or above it, and needs no closer look.
+            is_named = event.scope.purpose in query.purpose_lineage
+            is_below = not is_named and lies_below(event.scope, query)
             if not (is_below or reaches_purpose(event.scope, query)):
                 continue
             if event.happened_at_us > now_us:

@@ -341,6 +341,19 @@ def test_lifting_needs_to_cover_what_it_lifts() -> None:
     assert not right(Track.OBJECTED, query(channel="email"), objected, lifted)[0]
 
 
+def test_memory_of_a_right_is_of_one_question() -> None:
+    objected = event(EventKind.OBJECTED, 1, scope=Scope(channels=("email",)))
+    opted_out = event(EventKind.OPTED_OUT, 1, scope=Scope(channels=("sms",)))
+    view = SubjectView([objected, opted_out], revision=1, position=1, read_at_us=0)
+    by_email, by_sms = query(channel="email"), query(channel="sms")
+
+    for _ in range(2):
+        assert view.right(Track.OBJECTED, by_email).is_active
+        assert not view.right(Track.OPTED_OUT, by_email).is_active
+        assert not view.right(Track.OBJECTED, by_sms).is_active
+        assert view.right(Track.OPTED_OUT, by_sms).is_active
+
+
 def test_memory_of_an_answer_ends_at_its_horizon() -> None:
     view = SubjectView(
         [gave(1, expires_at_us=day(5)), gave(7, received=1), withdrew(2, received=9)],
