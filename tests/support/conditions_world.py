@@ -35,7 +35,8 @@ reason contract "A contract"
 """
 WORLD = """
 attributes principal { team: text? }
-attributes subject { country: text?, born: date?, joined: time?, langs: list of text?, vip: flag? }
+attributes subject { country: text?, born: date?, joined: time?, langs: list of text?, vip: flag?,
+    visits: list of time? }
 attributes context { ip: ip?, tries: number?, wait: duration?, ticket: text?, days: list of date? }
 set eea = ["DE", "FR", "BR" from 2026-01-27, "GB" until 2021-01-01]
 set offices = ["10.0.0.0/8", "192.168.1.1"]

@@ -112,8 +112,7 @@ class Memberships:
             test = Binary("==", value, Constant(left.type, next(iter(table.items))))
         else:
             test = Binary("in", value, table.plain(left.type))
-        sense = Sense.FREE if left.sense is Sense.FREE else Sense.NEITHER
-        return Atom(loads, test, touch=left.touch, sense=sense)
+        return Atom(loads, test, touch=left.touch, sense=_of_membership(left))
 
     def _in_list(self, left: Operand, right: Operand) -> Logic | None:
         wanted = {"purposes": "purpose", "leaves": "data"}.get(
@@ -130,7 +129,7 @@ class Memberships:
             test: Px = Operator("lies_in", (Fact("purpose", "lineage"), value))
             return Atom(loads, test, touch=touch)
         loads, (one, other) = _loads(left, right)
-        return Atom(loads, Binary("in", one, other), touch=touch)
+        return Atom(loads, Binary("in", one, other), touch=touch, sense=_of_membership(left))
 
     def relates(self, expr: Compare) -> Logic | None:
         """`left overlaps right`, `left within right`."""
@@ -313,6 +312,11 @@ class Memberships:
                 "write a network with its own first address: `10.0.0.0/8`",
             )
             return None
+
+
+def _of_membership(item: Operand) -> Sense:
+    """An item that a right moves enters a list and leaves it again."""
+    return Sense.FREE if item.sense is Sense.FREE else Sense.NEITHER
 
 
 def _network_row(network: _Network, windows: Windows) -> Network:

@@ -110,6 +110,9 @@ def test_governs_reads_the_person_the_controller_and_the_time(
         ("rights.objected == rights.erased", ["C453"]),
         ("rights.objected == false", ["C450"]),
         ("rights.objected_at between 2026-01-01 and 2026-02-01", ["C450"]),
+        ("rights.objected_at in [2026-01-01]", ["C453"]),
+        ("rights.objected_at in subject.visits", ["C453"]),
+        ("not (rights.objected_at + 1 days in subject.visits)", ["C453"]),
     ],
 )
 def test_in_a_comparison_the_side_counts(symbols: Symbols, text: str, wanted: list[str]) -> None:
@@ -126,6 +129,12 @@ def test_an_objection_never_makes_a_forbid_fail(symbols: Symbols) -> None:
     new = run(condition.code, facts(symbols, view=View(objected=us("2026-04-01T00:00:00Z"))))
 
     assert (without, old, new) == (0, 0, 2)
+
+
+def test_a_right_never_used_is_not_older_than_a_consent_nobody_gave(symbols: Symbols) -> None:
+    condition, run = compiled(symbols, "consent.given_at > rights.objected_at", R.PERMIT)
+
+    assert run(condition.code, facts(symbols)) == 1
 
 
 @pytest.mark.parametrize(
