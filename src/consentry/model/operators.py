@@ -247,16 +247,11 @@ _COMPARE: Final[dict[str, Callable[[int, int], bool]]] = {
 
 
 def right_compare(op: str, left: int | None, right: int | None) -> Tri:
-    """A comparison in which a side is a right's time. A side that is absent leaves it unknown only
-    where its value would matter.
+    """A comparison in which a side is a right's time; unknown where the other side is absent, were
+    the right in force or not: a consent that nobody gave is not newer than a right never used.
     """
     if left is None or right is None:
-        known = right if left is None else left
-        if known is None or known > NEVER_US // 2:
-            return UNKNOWN
-        # Any time at all stands for the absent one: the right's side lies before it.
-        left = 0 if left is None else left
-        right = 0 if right is None else right
+        return UNKNOWN
     return TRUE if _COMPARE[op](left, right) else FALSE
 
 

@@ -149,7 +149,7 @@ STANDING = Standing(
             YES,
         ),
         ("rights.objected_at > 2026-03-01", {}, NO),
-        ("rights.objected_at < consent.given_at", {}, YES),
+        ("rights.objected_at < consent.given_at", {}, UNSURE),
         ("consent.given_at > rights.objected_at", {"standing": STANDING}, YES),
         ("rights.objected_at > consent.given_at", {"view": View(objected=5)}, UNSURE),
         ("rights.held_at + 30 days > now", {"view": View(held=us("2026-04-20T00:00:00Z"))}, YES),
