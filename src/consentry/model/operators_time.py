@@ -30,15 +30,25 @@ def midnight(day: date | None) -> int | None:
 
 
 def shift(at_us: int | None, length: Duration | None, sign: int) -> int | None:
-    """A time moved by a length; absent when it would leave the calendar."""
+    """A time moved by a length; absent when it would leave the calendar.
+
+    INVARIANT: a later time is never moved to an earlier one, else a second objection could end
+    before the first. So a day that the month lacks becomes the next month's first instant.
+    """
     if at_us is None or length is None:
         return None
     if at_us < NEVER_US // 2:
         return at_us
     try:
-        return shift_us(at_us, length, sign)
+        moved = shift_us(at_us, length, sign)
+        if length.months:
+            days, rest = divmod(at_us, MICROS_PER_DAY)
+            day = date.fromordinal(days + _EPOCH_ORDINAL)
+            if add_months(day, sign * length.months).day != day.day:
+                moved -= rest
     except (ValueError, OverflowError):
         return None
+    return moved
 
 
 def shift_date(day: date | None, length: Duration | None, sign: int) -> date | None:

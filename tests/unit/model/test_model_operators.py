@@ -107,6 +107,23 @@ def test_shift_is_absent_outside_the_calendar() -> None:
     assert shift(None, Duration(months=1), 1) is None
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    early=st.integers(0, 4 * 365 * 24).map(lambda hour: hour * 3_600_000_000),
+    hours=st.integers(0, 96),
+    months=st.integers(1, 30),
+    sign=st.sampled_from([1, -1]),
+)
+def test_a_shift_keeps_the_order_of_times(early: int, hours: int, months: int, sign: int) -> None:
+    """Else a second objection could end before the first one does."""
+    length = Duration(months=months)
+    start = midnight_us(date(2023, 1, 1))
+    first = NAMESPACE["shift"](start + early, length, sign)
+    second = NAMESPACE["shift"](start + early + hours * 3_600_000_000, length, sign)
+
+    assert first <= second  # type: ignore[operator]  # both are times
+
+
 def test_networks_do_not_mix_versions() -> None:
     f = Facts()
     f.now_us = 0
