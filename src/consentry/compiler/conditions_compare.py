@@ -137,7 +137,7 @@ class Comparisons:
         if kinds == {"months", "exact"}:
             code = "T312"
             months = left if left.type == "months" else right
-            help_ = "add the calendar length to a date: `subject.since + 2 years < now`"
+            help_ = "add the calendar length to a date: `subject.joined + 2 years < now`"
             wrong, other = months, right if months is left else left
         elif "age" in kinds:
             code, help_ = "T313", "write an age in years: `age(subject.born) < 16 years`"
@@ -207,7 +207,7 @@ class Comparisons:
                 "an exact length and calendar months cannot be compared",
                 length.span,
                 "months and years differ in length",
-                "add it to the date instead: `subject.since + 2 years < now`",
+                "add it to the date instead: `subject.joined + 2 years < now`",
             )
             return None
         moved = Operator("shift", (since.px, length.px, Constant("number", sign)))
