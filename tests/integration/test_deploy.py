@@ -96,6 +96,13 @@ def test_every_probe_asks_a_port_that_the_container_has() -> None:
     assert all(port in ports or port in ports.values() for port in asked)
 
 
+def test_pod_is_not_restarted_for_what_a_restart_cannot_mend() -> None:
+    """Liveness must not be readiness: gRPC health without a service name is readiness."""
+    probe = sidecar_container()["livenessProbe"]
+
+    assert probe["httpGet"]["path"] == "/livez"
+
+
 @pytest.mark.parametrize("words", [image_command(), sidecar_container()["args"]])
 def test_command_lines_are_understood(words: list[str]) -> None:
     verb, *rest = words
