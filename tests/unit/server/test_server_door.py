@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -66,34 +67,74 @@ def test_grpcio_takes_the_pool_from_the_attribute_we_set(pool: CallPool) -> None
 
 def test_pool_counts_a_call_from_submission_to_its_end(pool: CallPool) -> None:
     go = threading.Event()
-    first = pool.submit(go.wait, 20)
-    second = pool.submit(int)
+    pool.submit(go.wait, 20)
+    pool.submit(int)
 
     assert (pool.count_in_flight(), pool.is_full) == (2, True)
 
     go.set()
-    first.result(20)
-    second.result(20)
     pool.shutdown(wait=True)
     assert (pool.count_in_flight(), pool.is_full) == (0, False)
 
 
-def test_pool_gives_a_place_back_once_whatever_happens(pool: CallPool) -> None:
-    go = threading.Event()
-    held = pool.submit(go.wait, 20)
-    cancelled = pool.submit(int)
-    assert cancelled.cancel()
-    assert pool.count_in_flight() == 1
+def test_pool_gives_a_place_back_once_whatever_happens(
+    pool: CallPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    after = threading.Event()
+    pool.submit(lambda: 1 / 0)
+    pool.submit(sys.exit)
+    pool.submit(after.set)
+    assert after.wait(20)
 
-    go.set()
-    held.result(20)
-    failing = pool.submit(lambda: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        failing.result(20)
+    go, told = threading.Barrier(2), []
+    held = pool.submit(lambda: (go.wait(20), go.wait(20)))
+    go.wait(20)
+    dropped = pool.submit(told.append, "ran")
+    dropped.add_done_callback(lambda _: told.append("dropped"))
+    pool.shutdown(wait=False, cancel_futures=True)
+
+    assert caplog.messages == ["call_lost", "call_lost"]
+    assert told == ["dropped"]
+    assert not held.is_ended
+    go.wait(20)
     pool.shutdown(wait=True)
     with pytest.raises(RuntimeError):
         pool.submit(int)
     assert pool.count_in_flight() == 0
+
+
+def test_pool_shut_down_without_cancelling_runs_what_waits() -> None:
+    pool = CallPool("check", threads=2, limit=100)
+    ran: list[int] = []
+    for number in range(50):
+        pool.submit(ran.append, number)
+    pool.shutdown(wait=True)
+
+    assert sorted(ran) == list(range(50))
+
+
+def test_end_of_a_call_is_told_once_to_those_who_come_early_and_late(pool: CallPool) -> None:
+    go, early, late = threading.Event(), threading.Event(), []
+    call = pool.submit(go.wait, 20)
+    call.add_done_callback(lambda _: early.set())
+    call.add_done_callback(lambda _: 1 / 0)
+    assert not early.is_set()
+
+    go.set()
+    assert early.wait(20)
+    call.add_done_callback(late.append)
+
+    assert late == [call]
+
+
+def test_calls_run_side_by_side_up_to_the_number_of_threads() -> None:
+    pool = CallPool("check", threads=3, limit=10)
+    together = threading.Barrier(4)
+    for _ in range(3):
+        pool.submit(together.wait, 20)
+
+    together.wait(20)
+    pool.shutdown(wait=True)
 
 
 def test_door_refuses_while_its_class_is_full_and_only_then(pool: CallPool) -> None:
@@ -104,14 +145,13 @@ def test_door_refuses_while_its_class_is_full_and_only_then(pool: CallPool) -> N
     go = threading.Event()
     assert door.service(details) is entry.handler  # type: ignore[arg-type]
 
-    held = [pool.submit(go.wait, 20) for _ in range(2)]
+    for _ in range(2):
+        pool.submit(go.wait, 20)
 
     assert door.service(details) is entry.refusal  # type: ignore[arg-type]
     assert door.service(SimpleNamespace(method="/health")) is free.handler  # type: ignore[arg-type]
     assert door.service(SimpleNamespace(method="/x")) is None  # type: ignore[arg-type]
     go.set()
-    for future in held:
-        future.result(20)
     pool.shutdown(wait=True)
     assert door.service(details) is entry.handler  # type: ignore[arg-type]
 
