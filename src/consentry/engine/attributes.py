@@ -49,12 +49,12 @@ class _Slot(NamedTuple):
 class OwnedAttributes:
     """The declared attributes of one owner."""
 
-    __slots__ = ("_by_name", "_defaults", "_field", "_required", "_slots")
+    __slots__ = ("_defaults", "_field", "_required", "_slots", "_takers")
 
     def __init__(self, specs: Iterable[AttributeSpec], field: str) -> None:
         self._field = field
         self._slots = tuple(_slot(spec) for spec in specs)
-        self._by_name = {slot.name: slot for slot in self._slots}
+        self._takers = {slot.name: (slot.exact, slot.convert) for slot in self._slots}
         self._defaults = {s.name: s.default for s in self._slots if s.default is not None}
         self._required = frozenset(slot.name for slot in self._slots if slot.is_required)
 
@@ -77,10 +77,11 @@ class OwnedAttributes:
             return self._bind_each(sent, violations, may_lack=may_lack)
         bound = self._defaults.copy()
         for name, value in sent.items():
-            slot = self._by_name.get(name)
-            if slot is None or value is None:
+            taker = self._takers.get(name)
+            if taker is None or value is None:
                 continue
-            taken = value if type(value) is slot.exact else slot.convert(value)
+            exact, convert = taker
+            taken = value if type(value) is exact else convert(value)
             if taken is None:
                 return self._bind_each(sent, violations, may_lack=may_lack)
             bound[name] = taken

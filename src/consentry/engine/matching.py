@@ -24,7 +24,7 @@ def applies(rule: LinkedRule, run: Run) -> Tri:
     result = TRUE
     if rule.who is not None and (result := match_who(rule, run)) == FALSE:
         return FALSE
-    if rule.channels is not None:
+    if rule.channels is not None and run.facts.channel not in rule.channels:
         match = match_via(rule, run)
         if match == FALSE:
             return FALSE

@@ -77,13 +77,13 @@ def _ask(group: RegimeGroup, run: Run) -> Yes | None:
         if ground is None:
             return None
         used[0] = ground
-    used += [rule for rule in group.burdens if applies(rule, run) != FALSE]
+    used += [rule for rule in group.burdens if rule.is_plain or applies(rule, run) != FALSE]
     return group.yes(used)
 
 
 def _find_ground(group: RegimeGroup, run: Run) -> LinkedRule | None:
     for rule in group.permits:
-        if applies(rule, run) == TRUE:
+        if rule.is_plain or applies(rule, run) == TRUE:
             return rule
     return None
 
