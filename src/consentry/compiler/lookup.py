@@ -48,11 +48,11 @@ class Lookup:
         return self._indices(clause, regime, self._purposes, find, self._report_purpose)
 
     def actions(self, clause: Clause | None, regime: str) -> frozenset[str] | None:
-        """Actions that a `may` clause names; None for all of them."""
+        """Actions that a `may` clause names, or their tags; None for all of them."""
         return self._words(clause, regime, self._symbols.actions, "action", "R205")
 
     def channels(self, clause: Clause | None, regime: str) -> frozenset[str] | None:
-        """Channels that a `via` clause names; None for all of them."""
+        """Channels that a `via` clause names, or their tags; None for all of them."""
         return self._words(clause, regime, self._symbols.channels, "channel", "R206")
 
     def bases(self, clause: Clause | None) -> frozenset[str] | None:
@@ -143,6 +143,8 @@ class Lookup:
         for name in names:
             if name.text in known:
                 found.add(name.text)
+            elif name.text in self._symbols.tags:
+                found |= {word for word, tags in known.items() if name.text in tags}
             elif (declared := self.find_set(name.text, regime)) is not None:
                 items = {str(item.value) for item in declared.items}
                 if strange := sorted(items - set(known)):

@@ -311,3 +311,12 @@ def test_a_rule_of_a_regime_may_answer_to_a_reason_of_its_own() -> None:
     assert rule_named(program_of(compile_text(text)), "tell").on == frozenset(
         {"f", "consent_missing"}
     )
+
+
+def test_a_tag_in_may_or_via_stands_for_the_words_that_carry_it() -> None:
+    text = f"{SET}\nforbid f {{ may contacting, read via electronic }}"
+
+    rule = rule_named(program_of(compile_text(text)), "f")
+
+    assert rule.actions == {"contact", "read"}
+    assert rule.channels == {"email", "sms", "phone", "push", "in_app", "web"}
