@@ -18,10 +18,12 @@ def apply(decision: Decision, record: Mapping[str, object]) -> dict[str, object]
     """The part of `record` that may be used, with its masks.
 
     Keys are data paths (`customer.contact.email`) or their last segment (`email`). A key that the
-    decision does not speak of, or that could mean two fields of which one was denied, goes; so does
-    everything when the answer is a denial without granted fields.
+    decision does not speak of, or that could mean two fields of which one was denied, goes. Of a
+    denial nothing may be used, not even what was granted on the way: ask with `partial` for that.
     """
     usable: dict[str, object] = {}
+    if not decision.is_permitted:
+        return usable
     for key, value in record.items():
         meant = [f for f in decision.fields if f.data == key]
         if not meant:

@@ -194,6 +194,13 @@ def test_apply_redacts_a_short_name_with_two_masks() -> None:
     assert apply(decision, {"phone": "123456"}) == {"phone": "[redacted]"}
 
 
+def test_apply_gives_nothing_of_a_denial_though_some_fields_were_granted() -> None:
+    granted = (FieldDecision("a.email", True, "x"), FieldDecision("a.health", False, "y"))
+    denial = Decision(is_permitted=False, reason="y", fields=granted)
+
+    assert apply(denial, {"a.email": 1, "email": 2, "a.health": 3}) == {}
+
+
 def test_apply_gives_nothing_when_nothing_was_answered() -> None:
     assert apply(Decision(is_permitted=False, reason="unavailable"), {"email": 1}) == {}
 
