@@ -147,8 +147,9 @@ def _refused_by(
     ask_first(candidates, run)
     if not is_yes:
         ranked += explain_no(candidates, run)
-    codes = {finding.reason for _, _, finding in ranked}
-    return find_duties(candidates, run, codes) if candidates.duties else []
+    if not candidates.duties:
+        return []
+    return find_duties(candidates, run, {finding.reason for _, _, finding in ranked})
 
 
 def _answer(
