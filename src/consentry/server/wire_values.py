@@ -77,16 +77,15 @@ def decode_attributes(
             faults.add(f"{field}[{index}].name", "bad_key" if name else REQUIRED)
         elif name in found:
             faults.add(f"{field}[{index}].name", "duplicate_key")
-        kind = value.WhichOneof("kind")
-        # PERF: most attributes are short texts, and a path is written only for what is wrong.
-        if kind == "text":
-            text = value.text
+        # PERF: most attributes are short texts and dates, and of a kind that is not set all reads
+        # are empty: so a text that is there is the value. A path is written only for what is wrong.
+        if text := value.text:
             if (code := find_text_fault(text, MAX_TEXT_BYTES)) is not None:
                 faults.add(f"{field}[{index}].value.text", code)
             found[name] = text
-        elif kind == "date" and (day := find_date(value.date)) is not None:
+        elif (day := find_date(value.date)) is not None:
             found[name] = day
-        elif kind == "list":
+        elif (kind := value.WhichOneof("kind")) == "list":
             found[name] = _decode_list(value.list, f"{field}[{index}].value.list", faults)
         else:
             found[name] = _decode_scalar(value, kind, f"{field}[{index}].value", faults)
