@@ -46,6 +46,11 @@ Network: TypeAlias = tuple[int, int, int, Windows]
 Glob: TypeAlias = tuple[str, ...]
 """A pattern cut at its `*`: the parts that must follow one another."""
 
+UNDECLARED: Final = -1
+"""Stands for a name that the policies do not declare: a place in no tree. Were it dropped, a list
+of such names would be empty, and an empty list lies `within` any."""
+_UNDECLARED_ONLY: Final = frozenset({UNDECLARED})
+
 
 def like_match(text: str, parts: Glob) -> bool:
     """Whether `text` as a whole matches the pattern; `?` in a part stands for one character.
@@ -144,20 +149,20 @@ def in_networks(
 def known_indices(
     names: Iterable[str] | None, indices: Mapping[str, frozenset[int]]
 ) -> frozenset[int] | None:
-    """Everything that a list of names of a tree stands for; unknown names stand for nothing."""
+    """Everything that a list of names of a tree stands for; see `UNDECLARED`."""
     if names is None:
         return None
     found: set[int] = set()
     for name in names:
-        found |= indices.get(name, frozenset())
+        found |= indices.get(name, _UNDECLARED_ONLY)
     return frozenset(found)
 
 
 def name_indices(names: Iterable[str] | None, indices: Mapping[str, int]) -> frozenset[int] | None:
-    """The nodes that are named themselves, without what lies below them."""
+    """The nodes that are named themselves, without what lies below them; see `UNDECLARED`."""
     if names is None:
         return None
-    return frozenset(indices[name] for name in names if name in indices)
+    return frozenset(indices.get(name, UNDECLARED) for name in names)
 
 
 def lies_in(lineage: tuple[int, ...], indices: frozenset[int]) -> bool:

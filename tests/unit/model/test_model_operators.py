@@ -124,6 +124,14 @@ def test_a_shift_keeps_the_order_of_times(early: int, hours: int, months: int, s
     assert first <= second  # type: ignore[operator]  # both are times
 
 
+def test_a_name_that_nobody_declares_lies_within_nothing() -> None:
+    for name, indices in (("name_indices", {"service": 3}), ("known_indices", {"service": {3}})):
+        found = NAMESPACE[name](("mystery",), indices)
+
+        assert not NAMESPACE["within"](found, {3})
+        assert NAMESPACE["within"](NAMESPACE[name](("service",), indices), {3})
+
+
 def test_networks_do_not_mix_versions() -> None:
     f = Facts()
     f.now_us = 0
