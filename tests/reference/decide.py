@@ -144,7 +144,6 @@ def _hear(
     question: Question, regime: str, rules: Sequence[RuleDecl], order: dict[int, int]
 ) -> Hearing:
     """Asks once for each consent that stands and once for none; the first yes counts."""
-    hearings = []
     for asking in question.askings(regime):
         heard = _ask(question, rules, asking, order)
         if not heard.reasons:
@@ -156,15 +155,14 @@ def _hear(
                 and applies(question, rule, regime, asking) != FALSE
             ]
             return heard
-        hearings.append(heard)
-    return hearings[0]
+    return _ask(question, rules, question.first_asking(regime), order)
 
 
 def _duties(
     question: Question, regime: str, rules: Sequence[RuleDecl], codes: set[str]
 ) -> list[str]:
     """Obligations that come with a denial for one of these codes, by the first asking."""
-    asking = question.askings(regime)[0]
+    asking = question.first_asking(regime)
     return [
         code_of(rule)
         for rule in rules

@@ -42,6 +42,7 @@ class Use:
     is_contact: bool
     is_disclosure: bool
     now_us: int
+    declared: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -60,6 +61,7 @@ class State:
     standing: list[Consent] = field(default_factory=list)
     absence: str = "consent_missing"
     said_no: bool = False
+    below: list[Consent] = field(default_factory=list)
 
 
 def time_of(event: ConsentEvent) -> int:
@@ -96,7 +98,8 @@ def fold(events: Sequence[ConsentEvent], use: Use) -> State:
         by = consent.event.by.value
         other = {"data_subject": "guardian", "guardian": "data_subject"}.get(by)
         consent.jointly = by == "joint" or other in flawless_by
-    state = State(consents)
+    # What was agreed to further down tells the reason; it never brings a yes.
+    state = State(consents) if left else State(below=consents)
     if negatives:
         newest = max(time_of(no) for no in negatives)
         kinds = {no.kind.value for no in negatives if time_of(no) == newest}
@@ -128,10 +131,14 @@ def problems(event: ConsentEvent, use: Use) -> list[str]:
         found.append("consent_scope_purpose")
     if scope.data and not _names_field(scope.data, use.leaf):
         found.append("consent_scope_category")
-    if use.is_contact and scope.channels and use.channel not in scope.channels:
+    says_channel = use.is_contact or use.channel is not None
+    if says_channel and scope.channels and use.channel not in scope.channels:
         found.append("consent_scope_channel")
     named = any(_is_recipient(entry, use) for entry in scope.recipients)
-    if use.is_disclosure and scope.recipients and not named:
+    says_recipient = use.is_disclosure or bool(
+        use.recipient_id or use.recipient_roles or use.recipient_country
+    )
+    if says_recipient and scope.recipients and not named:
         found.append("consent_scope_recipient")
     return found
 
@@ -196,9 +203,11 @@ def _reaches(event: ConsentEvent, use: Use) -> bool:
     if scope.regime not in ("", use.regime):
         return False
     if scope.purpose:
-        return scope.purpose in use.purpose.lineage() or any(
-            within(key, scope.purpose) for key in use.purpose.uses
-        )
+        if scope.purpose in use.purpose.lineage():
+            return True
+        if event.kind.value not in NARROWING and scope.purpose in use.declared:
+            return False  # a consent to a purpose of the author's is not one to a standard key
+        return any(within(key, scope.purpose) for key in use.purpose.uses)
     return scope.tag in use.purpose.tags if scope.tag else True
 
 
@@ -240,10 +249,10 @@ def _names_purpose(event: ConsentEvent, use: Use) -> bool:
 
 
 def _names_field(entries: Sequence[str], leaf: Field) -> bool:
-    return any(
-        entry in leaf.lineage() or any(within(key, entry) for key in leaf.categories)
-        for entry in entries
-    )
+    if any(entry in leaf.lineage() for entry in entries):
+        return True
+    held = [any(within(key, entry) for entry in entries) for key in leaf.categories]
+    return bool(held) and all(held)
 
 
 def _is_recipient(entry: RecipientScope, use: Use) -> bool:

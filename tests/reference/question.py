@@ -48,6 +48,7 @@ class Question:
             is_contact="contacting" in tags,
             is_disclosure="disclosure" in tags,
             now_us=self.now_us,
+            declared=frozenset(self.world.purposes),
         )
 
     def asking(self, regime: str, consent: Consent | None, state: State) -> Asking:
@@ -77,6 +78,13 @@ class Question:
             return [self.asking(regime, None, State())]
         state = fold(self.events, self.use(regime))
         return [self.asking(regime, consent, state) for consent in [*state.standing, None]]
+
+    def first_asking(self, regime: str) -> Asking:
+        """The one whose reasons count when every asking ends in no."""
+        asking = self.askings(regime)[0]
+        if asking.consent is None and asking.state.below:
+            return self.asking(regime, asking.state.below[0], asking.state)
+        return asking
 
 
 def facts_of(world: World, request: Request) -> dict[str, Any]:

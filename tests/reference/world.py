@@ -249,7 +249,8 @@ def _add_purpose(world: World, declared: object, parent: Purpose | None) -> None
     )
     if notice and isinstance(notice.value, Text):
         purpose.notice = notice.value.value
-        purpose.material_since = notice.second.value if isinstance(notice.second, Text) else None
+        if isinstance(notice.second, Text):
+            purpose.material_since = notice.second.value
     world.purposes[path] = purpose
     for child in declared.children:
         _add_purpose(world, child, purpose)

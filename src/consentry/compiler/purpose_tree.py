@@ -149,7 +149,10 @@ def _notice(table: ClauseTable, above: PurposeNode | None) -> tuple[str | None, 
     if clause is None or not isinstance(clause.value, Text):
         return (above.notice, above.notice_material_since) if above else (None, None)
     second = clause.second
-    return clause.value.value, second.value if isinstance(second, Text) else None
+    if isinstance(second, Text):
+        return clause.value.value, second.value
+    # A child that only moves its version on still knows what the parent called a material change.
+    return clause.value.value, above.notice_material_since if above else None
 
 
 def _bases(table: ClauseTable, names: Names) -> tuple[tuple[str, Name], ...]:

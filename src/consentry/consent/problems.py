@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from consentry.consent.scope import covers_data, covers_recipient, lies_below
+from consentry.consent.scope import covers_data, covers_recipient, has_recipient, lies_below
 from consentry.model.consent import Author, ConsentEvent, ConsentQuery, Standing
 from consentry.model.operators import notice_order
 from consentry.model.trees import PurposeNode, is_within
@@ -87,9 +87,13 @@ def _problems(event: ConsentEvent, query: ConsentQuery, ends_us: int | None) -> 
         found.append(CONSENT_SCOPE_PURPOSE)
     if scope.data and not covers_data(scope, query.leaf):
         found.append(CONSENT_SCOPE_CATEGORY)
-    if query.is_contact and scope.channels and query.channel not in scope.channels:
+    # Where nobody is contacted a channel need not be said; one that is said must be covered. So it
+    # is with recipients.
+    says_channel = query.is_contact or query.channel is not None
+    if scope.channels and says_channel and query.channel not in scope.channels:
         found.append(CONSENT_SCOPE_CHANNEL)
-    if query.is_disclosure and scope.recipients and not covers_recipient(scope, query):
+    says_recipient = query.is_disclosure or has_recipient(query)
+    if scope.recipients and says_recipient and not covers_recipient(scope, query):
         found.append(CONSENT_SCOPE_RECIPIENT)
     return tuple(found)
 

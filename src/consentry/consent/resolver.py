@@ -161,7 +161,9 @@ class SubjectView:
         for event in self._by_kind.get(kind, ()):
             if not self._is_visible(event, query.now_us):
                 continue
-            if not (reaches_purpose(event.scope, query) and speaks(event.scope, query)):
+            if not reaches_purpose(event.scope, query, is_widening=is_widening):
+                continue
+            if not speaks(event.scope, query):
                 continue
             at_us = event.counts_from_us
             if is_widening and at_us > query.now_us:
@@ -196,7 +198,7 @@ class SubjectView:
             # PERF: what the lineage names is the purpose or above it, and needs no closer look.
             is_named = event.scope.purpose in query.purpose_lineage
             is_below = not is_named and lies_below(event.scope, query)
-            if not (is_below or reaches_purpose(event.scope, query)):
+            if not (is_below or reaches_purpose(event.scope, query, is_widening=True)):
                 continue
             if event.happened_at_us > now_us:
                 changes_at_us = _earliest(changes_at_us, event.happened_at_us)
@@ -208,8 +210,9 @@ class SubjectView:
                     below.append(event)
                 continue
             standing.append(event)
-        standings = standings_of(standing or below, query)
-        for entry in standings:
+        standings = standings_of(standing, query)
+        reasons = () if standing else standings_of(below, query)
+        for entry in (*standings, *reasons):
             if entry.expires_at_us is not None and entry.expires_at_us > now_us:
                 changes_at_us = _earliest(changes_at_us, entry.expires_at_us)
         return ConsentState(
@@ -217,6 +220,7 @@ class SubjectView:
             absence=self._absence(reaching, query),
             said_no=cut_us is not None and not any(is_in_scope(entry) for entry in standings),
             changes_at_us=changes_at_us,
+            below=reasons,
         )
 
     def _absence(self, negatives: Sequence[ConsentEvent], query: ConsentQuery) -> str:

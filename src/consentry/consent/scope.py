@@ -12,17 +12,20 @@ from consentry.model.consent import ConsentQuery, RecipientScope, Scope
 from consentry.model.trees import DataNode, is_within
 
 
-def reaches_purpose(scope: Scope, query: ConsentQuery) -> bool:
+def reaches_purpose(scope: Scope, query: ConsentQuery, *, is_widening: bool = False) -> bool:
     """Whether the scope speaks of the query's purpose, under the query's law.
 
     A purpose reaches itself and everything below, by its path in the tree or by a standard data-use
-    key; a tag reaches every purpose that carries it; neither reaches every purpose.
+    key; a tag reaches every purpose that carries it; neither reaches every purpose. Where a path
+    of the author's and a standard key read the same, an event that widens means the path alone.
     """
     if scope.regime and scope.regime != query.regime:
         return False
     if scope.purpose:
         if scope.purpose in query.purpose_lineage:
             return True
+        if is_widening and scope.purpose in query.declared:
+            return False
         return any(is_within(use, scope.purpose) for use in query.purpose.uses)
     return not scope.tag or scope.tag in query.purpose.tags
 
@@ -59,11 +62,20 @@ def covers(scope: Scope, query: ConsentQuery) -> bool:
 
 
 def covers_data(scope: Scope, leaf: DataNode) -> bool:
-    """Whether an entry names the field, a node above it, or a category that holds it."""
-    return any(
-        entry in leaf.lineage or any(is_within(key, entry) for key in leaf.categories)
-        for entry in scope.data
+    """Whether an entry names the field or a node above it, or entries hold all its categories.
+
+    A field with two categories reveals another: one that holds the first says nothing of that.
+    """
+    if any(entry in leaf.lineage for entry in scope.data):
+        return True
+    return bool(leaf.categories) and all(
+        any(is_within(key, entry) for entry in scope.data) for key in leaf.categories
     )
+
+
+def has_recipient(query: ConsentQuery) -> bool:
+    """Whether the request says anything about who receives the data."""
+    return bool(query.recipient_id or query.recipient_roles or query.recipient_country)
 
 
 def covers_recipient(scope: Scope, query: ConsentQuery) -> bool:

@@ -66,6 +66,8 @@ def explain_miss(run: Run) -> RankedFinding:
     """
     facts = run.facts
     linked = run.linked
+    # The regimes were asked in between, each with its own basis.
+    facts.basis = facts.purpose.basis_for("")
     near = linked.near(facts.action, facts.purpose.index, facts.leaf.index)
     nearest: NearRule | None = None
     fewest = 1 << 30

@@ -44,6 +44,8 @@ def ask_first(group: RegimeGroup, run: Run) -> None:
     facts.basis = group.basis
     if group.reads_ledger:
         facts.standing = run.ask_ledger(group.name, reads_consent=group.reads_consent)[0]
+        if facts.standing is None and facts.state.below:
+            facts.standing = facts.state.below[0]
 
 
 def explain_no(group: RegimeGroup, run: Run) -> list[RankedFinding]:

@@ -138,6 +138,7 @@ class Run:
             self.is_contact,
             self.is_disclosure,
             self.now_us,
+            self.linked.program.purpose_names,
         )
 
 

@@ -12,7 +12,8 @@ Source: decision semantics, "Consent: what the ledger says".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -176,6 +177,8 @@ class ConsentQuery:
 
     `recipient_*` describe the recipient where there is one; `is_disclosure` says that the action
     gives data to a recipient, `is_contact` that it reaches the person over a channel.
+    `declared` holds the paths of the author's purposes: a consent that names one means it, and not
+    a standard key that reads the same.
     """
 
     purpose: Final[PurposeNode]
@@ -190,6 +193,7 @@ class ConsentQuery:
     is_contact: Final[bool]
     is_disclosure: Final[bool]
     now_us: Final[int]
+    declared: Final[Container[str]] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -225,13 +229,16 @@ class ConsentState:
     `absence` is the reason code for the asking without a consent: `consent_withdrawn`,
     `consent_refused`, `consent_pending` or `consent_missing`. `said_no` is true when the newest
     expression of the person is a negative one. `changes_at_us` is the earliest future instant at
-    which any of this changes by time alone.
+    which any of this changes by time alone. `below` are consents to purposes below the one asked
+    about, where nothing else stands: they tell the reason, and no regime is asked with them, for a
+    withdrawal that leaves only them must not bring a yes (ADR 2).
     """
 
     standings: Final[tuple[Standing, ...]] = ()
     absence: Final[str] = "consent_missing"
     said_no: Final[bool] = False
     changes_at_us: Final[int | None] = None
+    below: Final[tuple[Standing, ...]] = ()
 
 
 @dataclass(slots=True, unsafe_hash=True)

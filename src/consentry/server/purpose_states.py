@@ -45,6 +45,7 @@ def purpose_state(
         is_contact=False,
         is_disclosure=False,
         now_us=now_us,
+        declared=program.purpose_names,
     )
     state = view.consent(query)
     answer = wire.PurposeConsent(

@@ -90,7 +90,7 @@ def test_children_inherit_what_they_do_not_say_themselves() -> None:
     assert (sms.basis, sms.uses) == ("contract", ("marketing.communications.sms",))
     assert sms.keep == Duration(micros=30 * 86_400_000_000)
     assert sms.consent_lasts == Duration(months=12)
-    assert (sms.notice, sms.notice_material_since) == ("7", None)
+    assert (sms.notice, sms.notice_material_since) == ("7", "4")
 
 
 LAWS = """

@@ -220,12 +220,15 @@ def test_separate_consent_is_reached_by_its_own_name_only() -> None:
     assert problems(asked, gave(1, purpose.path)) == [()]
 
 
-def test_consent_to_a_child_stands_only_if_nothing_else_does() -> None:
+def test_consent_to_a_child_tells_the_reason_only_if_nothing_stands() -> None:
+    """It stands beside what was asked, never in its place: no regime is asked with it (ADR 2)."""
     child = gave(2, "marketing.newsletter")
+    alone = resolve(query(), child)
 
-    assert problems(query(), child) == [("consent_scope_purpose",)]
-    assert len(problems(query(), child, gave(1))) == 1
-    assert resolve(query(), child, withdrew(3, "marketing.newsletter")).standings == ()
+    assert alone.standings == ()
+    assert [entry.problems for entry in alone.below] == [("consent_scope_purpose",)]
+    assert resolve(query(), child, gave(1)).below == ()
+    assert resolve(query(), child, withdrew(3, "marketing.newsletter")).below == ()
 
 
 def test_withdrawing_a_parent_covers_children_and_a_later_child_stands() -> None:
