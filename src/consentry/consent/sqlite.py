@@ -16,16 +16,15 @@ file that nobody finds again. Failing and recovering are each told once in the l
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import apsw
 
 from consentry.consent.anchor import Anchor, anchor_path, find_anchor, write_anchor
+from consentry.consent.append import Append, NewRow, UsedKey, keys_of, plan_append
 from consentry.consent.chain import Head, verify_rows
 from consentry.consent.errors import (
     IdempotencyConflictError,
@@ -33,24 +32,14 @@ from consentry.consent.errors import (
     LedgerError,
     LedgerUnavailableError,
 )
-from consentry.consent.event_codec import (
-    SALT_BYTES,
-    content_bytes,
-    decode_event,
-    genesis_digest,
-    key_digest,
-    next_digest,
-    personal_bytes,
-    personal_digest,
-    public_bytes,
-)
+from consentry.consent.event_codec import decode_event, genesis_digest
 from consentry.consent.ledger import Recorded, SubjectCell
 from consentry.consent.memory import DEFAULT_CAPACITY, SubjectCells
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.consent.sqlite_readers import ReaderPool
 from consentry.consent.sqlite_schema import FileLock, identity_of, ledger_errors, open_writer
 from consentry.consent.trouble import Trouble
-from consentry.consent.validate import UNSET_TIME, check_events
+from consentry.consent.validate import check_events
 from consentry.model.consent import ConsentEvent, ConsentView
 from consentry.model.ports import Clock, IdSource
 
@@ -144,8 +133,8 @@ class SqliteLedger:
         self._make_usable()
         try:
             with ledger_errors():
-                recorded, added, head = self._store(events)
-            self._publish(added, head)
+                append = self._store(events)
+            self._publish(append.added, append.head)
         except IdempotencyConflictError:
             raise
         except BaseException:
@@ -153,7 +142,7 @@ class SqliteLedger:
             # is acknowledged, a replay included, before `_make_usable` has read it all again.
             self._is_suspect = True
             raise
-        return recorded
+        return append.recorded
 
     def cell(self, data_subject_id: str) -> SubjectCell:
         """The person's cell; see the port."""
@@ -274,87 +263,42 @@ class SqliteLedger:
             rows = self._writer.execute(_ROWS, (head.position,))
             return ledger_id, verify_rows(rows, head)
 
-    def _store(
-        self, events: Sequence[ConsentEvent]
-    ) -> tuple[tuple[Recorded, ...], list[ConsentEvent], Head]:
-        """Writes and commits; gives acknowledgements, the events that are new, and the new head."""
-        recorded: list[Recorded] = []
-        added: list[ConsentEvent] = []
-        head = self._head
-        # Time of receipt never goes back, whatever the clock does.
-        received_at_us = max(self._clock.now_us(), head.received_at_us)
+    def _store(self, events: Sequence[ConsentEvent]) -> Append:
+        """Writes and commits what the events come to."""
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            for index, event in enumerate(events):
-                known = self._find_replay(index, event)
-                if known is not None:
-                    recorded.append(known)
-                    continue
-                stored, head = self._insert(event, head, received_at_us)
-                added.append(stored)
-                recorded.append(
-                    Recorded(
-                        event_id=stored.event_id,
-                        position=stored.position,
-                        received_at_us=received_at_us,
-                    )
-                )
+            append = plan_append(
+                events,
+                self._used_keys(keys_of(events, self._ledger_id)),
+                ledger_id=self._ledger_id,
+                head=self._head,
+                now_us=self._clock.now_us(),
+                ids=self._ids,
+            )
+            for row in append.rows:
+                self._insert(row)
             self._failpoint("before_commit")
             self._writer.execute("COMMIT")
         finally:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
         self._failpoint("after_commit")
-        return tuple(recorded), added, head
+        return append
 
-    def _find_replay(self, index: int, event: ConsentEvent) -> Recorded | None:
-        key = key_digest(self._ledger_id, event.idempotency_key)
-        row = self._writer.execute(_BY_KEY, (key,)).fetchone()
-        if row is None:
-            return None
-        content_digest, public, salt = row
-        # Without its salt the content is no longer known to be the same, so it is not.
-        if salt is None or personal_digest(salt, content_bytes(event)) != content_digest:
-            raise IdempotencyConflictError(index)
-        stored = decode_event(public, None)
-        return Recorded(
-            event_id=stored.event_id,
-            position=stored.position,
-            received_at_us=stored.received_at_us,
-            is_replay=True,
-        )
+    def _used_keys(self, keys: Sequence[bytes]) -> dict[bytes, UsedKey]:
+        found = ((key, self._writer.execute(_BY_KEY, (key,)).fetchone()) for key in keys)
+        return {key: UsedKey(*row) for key, row in found if row is not None}
 
-    def _insert(
-        self, event: ConsentEvent, head: Head, received_at_us: int
-    ) -> tuple[ConsentEvent, Head]:
-        happened_at_us = event.happened_at_us
-        stored = replace(
-            event,
-            position=head.position + 1,
-            event_id=self._ids.new_id(),
-            received_at_us=received_at_us,
-            happened_at_us=received_at_us if happened_at_us == UNSET_TIME else happened_at_us,
-        )
-        salt = os.urandom(SALT_BYTES)
-        personal = personal_bytes(stored)
-        public = public_bytes(stored, personal_digest(salt, personal))
-        digest = next_digest(head.digest, public)
+    def _insert(self, row: NewRow) -> None:
         self._writer.execute(
             "INSERT INTO event (position, key_digest, content_digest, public, digest)"
             " VALUES (?, ?, ?, ?, ?)",
-            (
-                stored.position,
-                key_digest(self._ledger_id, event.idempotency_key),
-                personal_digest(salt, content_bytes(event)),
-                public,
-                digest,
-            ),
+            (row.position, row.key_digest, row.content_digest, row.public, row.digest),
         )
         self._writer.execute(
             "INSERT INTO personal (position, data_subject_id, salt, personal) VALUES (?, ?, ?, ?)",
-            (stored.position, stored.data_subject_id, salt, personal),
+            (row.position, row.data_subject_id, row.salt, row.personal),
         )
-        return stored, Head(stored.position, digest, received_at_us)
 
     def _publish(self, added: Sequence[ConsentEvent], head: Head) -> None:
         if added:
