@@ -46,7 +46,7 @@ def execute(path: Path, statement: str) -> None:
 def test_ledger_has_the_shape_of_the_port(ledger: SqliteLedger) -> None:
     port: Ledger = ledger
 
-    assert (port.position(), port.age_us(5)) == (0, 0)
+    assert (port.position(), port.lease) == (0, None)
 
 
 def test_recorded_event_is_seen_by_the_next_look(ledger: SqliteLedger) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from consentry.consent.lease import Lease
 from consentry.model.consent import ConsentEvent, ConsentView
 
 
@@ -67,8 +68,12 @@ class Ledger(Protocol):
         """Position of the newest event that all cells show."""
         ...
 
-    def age_us(self, now_us: int) -> int:
-        """How old the ledger's knowledge may be; 0 where it is itself the source."""
+    @property
+    def lease(self) -> Lease | None:
+        """How long what it shows may be used; None where it is itself the source.
+
+        To be read before a view, and asked again once the answer is made: see `Lease`.
+        """
         ...
 
     def list_events(

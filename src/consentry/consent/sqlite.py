@@ -78,6 +78,9 @@ class SqliteLedger:
         LedgerUnavailableError: it cannot be opened.
     """
 
+    lease: Final = None
+    """Nobody else writes this ledger, so what it shows is never old."""
+
     def __init__(
         self,
         path: Path,
@@ -163,10 +166,6 @@ class SqliteLedger:
     def newest_us(self) -> int:
         """When the newest event was received; 0 without one. The clock must not stand before it."""
         return self._head.received_at_us
-
-    def age_us(self, now_us: int) -> int:  # noqa: ARG002 (the port's shape)
-        """Always 0: nobody else writes this ledger."""
-        return 0
 
     def list_events(
         self, data_subject_id: str, after_position: int, limit: int

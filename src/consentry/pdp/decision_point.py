@@ -8,8 +8,12 @@ Rules this module keeps:
   more than it does, and a caller's `at_least` is met by the view that is used.
 - A kept answer is given again only if the snapshot and the view are the very objects it was made
   from and the time lies within its span; it is kept only if both are still current.
+- The lease is read before the view and asked when the answer is made: an answer that rests on a
+  view older than the bound is thrown away and made again without one, however long the thread or
+  the whole process stood still in between.
 - A hit and a miss are counted, timed and audited alike.
-- Nothing waits. A hit touches memory only; a miss may read a person from the local ledger once.
+- Nothing waits, but for the reading of a person the ledger does not hold: at once where it is
+  local, for a stated few milliseconds where it is not. A hit touches memory only.
 
 Locks: the cache's own, nothing else.
 """
@@ -21,7 +25,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final, Protocol
 
-from consentry.consent.resolver import SubjectView
+from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.engine.evaluate import evaluate as engine_evaluate
 from consentry.engine.link import LinkedProgram
 from consentry.model.consent import ConsentView
@@ -55,6 +59,18 @@ class CacheMode(StrEnum):
     COMPARE = "compare"
 
 
+class Lease(Protocol):
+    """One proof that the ledger showed everything, and the bound on its use; never changes."""
+
+    def age_us(self) -> int:
+        """Microseconds since the proof."""
+        ...
+
+    def is_over(self) -> bool:
+        """Whether the bound has passed."""
+        ...
+
+
 class Ledger(Protocol):
     """What a check needs of the ledger.
 
@@ -74,8 +90,9 @@ class Ledger(Protocol):
         """Position of the newest event that all views show."""
         ...
 
-    def age_us(self, now_us: int) -> int:
-        """How long ago this ledger was last known to be complete."""
+    @property
+    def lease(self) -> Lease | None:
+        """How long what it shows may be used; None: for ever."""
         ...
 
 
@@ -173,7 +190,13 @@ class DecisionPoint:
         """
         snapshot, position = self._fix(0)
         now_us = self._now_us()
-        return self._decide(snapshot, request, self._view(request, position, now_us)[1], now_us)
+        lease = self._ledger.lease
+        view = self._view(request, position, now_us)[1]
+        decision = self._decide(snapshot, request, view, now_us)
+        if lease is not None and lease.is_over():
+            view = self._view(request, position, now_us, is_stale=True)[1]
+            return self._decide(snapshot, request, view, now_us)
+        return decision
 
     def _fix(self, at_least: int) -> tuple[Snapshot, int]:
         snapshot = self._policies.current
@@ -187,6 +210,8 @@ class DecisionPoint:
     def _answer(self, raw: bytes, correlation_id: str, snapshot: Snapshot, position: int) -> bytes:
         began_s = self._monotonic_s()
         now_us = self._now_us()
+        # INVARIANT: before any view, so that the views used are no older than its proof.
+        lease = self._ledger.lease
         entry = self.cache.find(raw) if self._keeps else None
         if (
             entry is not None
@@ -202,10 +227,14 @@ class DecisionPoint:
             entry, is_kept = self._make(raw, snapshot, position, now_us)
             if not is_kept:
                 result = "bypass"
+        age_us = 0
+        if lease is not None:
+            if lease.is_over():
+                result = "bypass"
+                entry, _ = self._make(raw, snapshot, position, now_us, is_stale=True)
+            age_us = lease.age_us()
         decision_id = self._new_id()
-        moment = self._codec.encode_moment(
-            decision_id, position, self._ledger.age_us(now_us), correlation_id
-        )
+        moment = self._codec.encode_moment(decision_id, position, age_us, correlation_id)
         entry.count()
         self._count[result]()
         if self._append_audit is not None:
@@ -216,12 +245,12 @@ class DecisionPoint:
         return entry.answer + moment
 
     def _make(
-        self, raw: bytes, snapshot: Snapshot, position: int, now_us: int
+        self, raw: bytes, snapshot: Snapshot, position: int, now_us: int, *, is_stale: bool = False
     ) -> tuple[Entry, bool]:
-        """A fresh answer as an entry, and whether it was kept."""
+        """A fresh answer as an entry, and whether it was kept; `is_stale`: without consent."""
         decoded = self._codec.decode_check(raw)
         request = decoded.request
-        cell, view = self._view(request, position, now_us)
+        cell, view = self._view(request, position, now_us, is_stale=is_stale)
         decision = self._decide(snapshot, request, view, now_us)
         latest_us = now_us + self._max_age_us
         until_us = latest_us
@@ -261,11 +290,13 @@ class DecisionPoint:
         return cell.view is view and self._policies.current is snapshot
 
     def _view(
-        self, request: Request, position: int, now_us: int
+        self, request: Request, position: int, now_us: int, *, is_stale: bool = False
     ) -> tuple[SubjectCell | None, ConsentView]:
         person = request.data_subject
         if person is None or not person.id:
             return None, SubjectView(events=(), revision=0, position=position, read_at_us=now_us)
+        if is_stale:
+            return None, UNAVAILABLE
         cell = self._ledger.cell(person.id)
         view = cell.view
         return cell, view if view is not None else self._ledger.view(person.id)
@@ -308,7 +339,8 @@ class DecisionPoint:
         self.cache.drop_older()
 
     def _age_s(self) -> float:
-        return self._ledger.age_us(self._now_us()) / MICROS_PER_SECOND
+        lease = self._ledger.lease
+        return 0.0 if lease is None else lease.age_us() / MICROS_PER_SECOND
 
 
 class _NoCell:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from consentry.compiler.compile import compile_policies
+from consentry.consent.lease import Lease
 from consentry.consent.ledger import SubjectCell
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.diagnostics.span import Source
@@ -77,6 +78,7 @@ class FakeLedger:
         self._events: dict[str, list[ConsentEvent]] = {}
         self._cells: dict[str, SubjectCell] = {}
         self._position = 0
+        self.lease: Lease | None = None
         self.is_down = False
         self.view_reads = 0
 
@@ -118,9 +120,6 @@ class FakeLedger:
 
     def position(self) -> int:
         return self._position
-
-    def age_us(self, now_us: int) -> int:
-        return 0
 
     def _read(self, person: str) -> SubjectView:
         events = self._events.get(person, [])
@@ -210,7 +209,12 @@ class FakeCodec:
     def encode_moment(
         self, decision_id: str, position: int, age_us: int, correlation_id: str
     ) -> bytes:
-        moment = {"id": decision_id, "position": position, "correlation_id": correlation_id}
+        moment = {
+            "id": decision_id,
+            "position": position,
+            "age_us": age_us,
+            "correlation_id": correlation_id,
+        }
         return json.dumps(moment).encode()
 
 
@@ -247,7 +251,7 @@ class World:
     policies: FakePolicies = field(default_factory=FakePolicies)
     audit: AuditLog | None = None
     max_age_s: float = 30.0
-    point_class: type[DecisionPoint] = DecisionPoint
+    point_class: Callable[..., DecisionPoint] = DecisionPoint
 
     def __post_init__(self) -> None:
         self.ledger = FakeLedger(self.clock)
