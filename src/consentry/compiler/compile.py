@@ -44,14 +44,15 @@ _UNKNOWN_IN_CONDITIONS: Final = frozenset({"T300", "T301"})
 class CompileResult:
     """What a compilation gives: `program` is None if and only if there is an error.
 
-    `modules` are the trees of the author's files, by file name; `symbols` is what they declare,
-    None when the set is broken.
+    `modules` are the trees of the author's files, by file name; `symbols` is what they declare and
+    `book` holds the rules with their declarations, both None when the set is broken.
     """
 
     program: Program | None
     diagnostics: tuple[Diagnostic, ...]
     modules: tuple[Module, ...]
     symbols: Symbols | None
+    book: RuleBook | None = None
 
 
 def compile_policies(sources: Sequence[Source], packs: Mapping[str, Source]) -> CompileResult:
@@ -95,6 +96,7 @@ def compile_policies(sources: Sequence[Source], packs: Mapping[str, Source]) -> 
         diagnostics=report.ordered({file: place for place, file in enumerate(files)}),
         modules=loaded.house,
         symbols=symbols if program is not None else None,
+        book=book if program is not None else None,
     )
 
 
@@ -130,6 +132,7 @@ def _build_program(resolved: Resolved, book: RuleBook, mission: Mission | None) 
         regimes=tuple(book.regimes),
         rules=rules,
         exceptions=tuple(lowered.rule for lowered in book.exceptions),
+        promises=tuple(lowered.rule for lowered in book.promises),
         mission=mission,
         code=code,
         constants=constants,

@@ -30,11 +30,16 @@ from consentry.model.program import Regime, Rule, RuleKind
 
 @dataclass(slots=True)
 class RuleBook:
-    """All rules, exceptions and regimes of the program, with their declarations."""
+    """All rules, exceptions, promises and regimes of the program, with their declarations.
+
+    `declared_regimes` stand beside `regimes`; the house, index 0, has no declaration.
+    """
 
     rules: list[LoweredRule] = field(default_factory=list)
     exceptions: list[LoweredRule] = field(default_factory=list)
+    promises: list[LoweredRule] = field(default_factory=list)
     regimes: list[Regime] = field(default_factory=lambda: [Regime(index=0, name="")])
+    declared_regimes: list[RegimeDecl | None] = field(default_factory=lambda: [None])
 
     def program_rules(self) -> tuple[Rule, ...]:
         """The rules as the program holds them."""
@@ -72,10 +77,13 @@ def build_rule_book(resolved: Resolved, regimes: Iterable[RegimeDecl]) -> RuleBo
 
 
 def _add_rule(declared: RuleDecl, scope: Scope, book: RuleBook, lowering: RuleLowering) -> None:
-    is_exception = declared.word is RuleWord.EXCEPTION
-    target = book.exceptions if is_exception else book.rules
+    target = book.rules
+    if declared.word is RuleWord.EXCEPTION:
+        target = book.exceptions
+    elif declared.word is RuleWord.NEVER:
+        target = book.promises
     lowered = lowering.lower(declared, scope, len(target))
-    if lowered is not None and declared.word is not RuleWord.NEVER:
+    if lowered is not None:
         target.append(lowered)
 
 
@@ -92,6 +100,7 @@ def _add_regime(
     from_us, until_us = check_dates(report, first(table, W.FROM), first(table, W.UNTIL))
     permits = [rule for rule in declared.rules if rule.word is RuleWord.PERMIT]
     bases = _bases_of(declared)
+    book.declared_regimes.append(declared)
     book.regimes.append(
         Regime(
             index=scope.index,

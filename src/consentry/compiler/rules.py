@@ -50,8 +50,9 @@ _KINDS: Final[Mapping[RuleWord, RuleKind]] = {
     RuleWord.FORBID: RuleKind.FORBID,
     RuleWord.MASK: RuleKind.MASK,
     RuleWord.OBLIGE: RuleKind.OBLIGE,
-    # Never evaluated, and clauses of a lifted rule: both hold where all they say is true.
+    # A promise holds where a `forbid` of the same clauses would change nothing.
     RuleWord.NEVER: RuleKind.FORBID,
+    # The clauses of a lifted rule: they hold where all they say is true.
     RuleWord.EXCEPTION: RuleKind.PERMIT,
 }
 
@@ -108,14 +109,6 @@ class RuleLowering:
         is_first = self._names.declare(f"rule of {scope.name}" if scope.name else "rule", name)
         table = check_clauses(self._report, what, name.span, declared.clauses, allowed)
         rule = self._build(declared, name, table, scope, index)
-        if word is RuleWord.NEVER:
-            self._report.error(
-                "R245",
-                "`never` is not available yet",
-                declared.span if declared.head.name is None else name.span,
-                label="this promise cannot be proven by this version",
-                help="a `forbid` with the same clauses enforces it",
-            )
         return LoweredRule(rule=rule, declared=declared, clauses=table) if is_first else None
 
     def _build(

@@ -67,15 +67,6 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         good=SET,
     ),
     CodeInfo(
-        code="R245",
-        title="promise that cannot be proven yet",
-        explanation="`never` states a promise that has to be proven against the whole policy set. "
-        "This version cannot do that, and a promise that nobody checks is worse than none. A "
-        "`forbid` with the same clauses enforces the same thing at every request.",
-        bad=SET + "\nnever sold { may sell }\n",
-        good=SET + "\nforbid sold { may sell }\n",
-    ),
-    CodeInfo(
         code="R246",
         title="exception to a law",
         explanation="An exception lifts a `forbid` of the house. A regime's own rules cannot be "

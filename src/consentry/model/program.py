@@ -175,7 +175,9 @@ class Program:
     `actions` maps each action to its tags (`contacting`: reaches the person over a channel;
     `disclosure`: gives data to a recipient). `reasons` lists all codes in their one order.
     `exceptions` are the clauses of `exception` declarations, in `Rule` shape, told apart by
-    `lifted_by` of the rule they lift. `obligation_texts` maps obligation names to their sentences.
+    `lifted_by` of the rule they lift. `promises` are the `never` declarations, in the shape of a
+    forbid of the house: nobody evaluates them with a request; they are proven ahead of time and
+    printed in the statement. `obligation_texts` maps obligation names to their sentences.
     """
 
     digest: str
@@ -194,6 +196,7 @@ class Program:
     regimes: tuple[Regime, ...]
     rules: tuple[Rule, ...]
     exceptions: tuple[Rule, ...] = ()
+    promises: tuple[Rule, ...] = ()
     mission: Mission | None = None
     code: bytes
     constants: tuple[object, ...] = ()

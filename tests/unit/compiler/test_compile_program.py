@@ -320,3 +320,22 @@ def test_a_tag_in_may_or_via_stands_for_the_words_that_carry_it() -> None:
 
     assert rule.actions == {"contact", "read"}
     assert rule.channels == {"email", "sms", "phone", "push", "in_app", "web"}
+
+
+def test_promise_is_carried_beside_the_rules_and_is_none_of_them() -> None:
+    text = (
+        "data customer { email }\n"
+        "purpose service { basis contract }\n"
+        "permit see { who anyone may read data customer for service }\n"
+        'never sold "We sell nothing" { may sell cite "Board decision 12/2025" }\n'
+    )
+
+    program = program_of(compile_text(text))
+
+    (promise,) = program.promises
+    assert (promise.name, promise.text, promise.actions) == (
+        "sold",
+        "We sell nothing",
+        frozenset({"sell"}),
+    )
+    assert "sold" not in [rule.name for rule in program.rules]
