@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from consentry.app.output import Console
@@ -39,6 +40,11 @@ def add_path(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a folder with .policy files, or one file (default: policies)",
     )
+
+
+def pack_tests_path(name: str) -> Path:
+    """Where the tests of a law pack stand that comes with the program."""
+    return Path(str(resources.files("consentry") / "packs" / "tests" / name))
 
 
 def read_path(path: Path) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from consentry.author.coverage import CoverageRecorder
 from consentry.author.scenario import (
     Facts,
     ScenarioError,
@@ -91,9 +92,11 @@ class TestReport:
 
 
 def run_policy_tests(
-    result: CompileResult, is_wanted: Callable[[str], bool] = lambda _name: True
+    result: CompileResult,
+    is_wanted: Callable[[str], bool] = lambda _name: True,
+    recorder: CoverageRecorder | None = None,
 ) -> TestReport:
-    """The report of every test whose name `is_wanted`.
+    """The report of every test whose name `is_wanted`; `recorder` is told of every answer.
 
     Raises:
         ValueError: the set did not compile, so there is nothing to ask.
@@ -107,7 +110,9 @@ def run_policy_tests(
         for declaration in module.declarations
         if isinstance(declaration, TestDecl) and is_wanted(_name(declaration))
     ]
-    runner = _Runner(program=result.program, linked=linked, symbols=result.symbols)
+    runner = _Runner(
+        program=result.program, linked=linked, symbols=result.symbols, recorder=recorder
+    )
     return TestReport(outcomes=tuple(_run(test, runner) for test in tests))
 
 
@@ -122,6 +127,7 @@ class _Runner:
     program: Program
     linked: LinkedProgram
     symbols: Symbols
+    recorder: CoverageRecorder | None
 
     def linked_for(self, facts: Facts) -> LinkedProgram:
         controller = facts.of("controller")
@@ -137,11 +143,14 @@ def _run(test: TestDecl, runner: _Runner) -> TestOutcome:
         checks = tuple(_unasked(check, expect, str(problem)) for check, expect in test.checks)
     else:
         view = _view(events, now_us)
-        linked = runner.linked_for(facts)
-        checks = tuple(
-            _ask(check, expect, facts=facts, linked=linked, view=view, now_us=now_us)
-            for check, expect in test.checks
+        asked = _Asked(
+            facts=facts,
+            linked=runner.linked_for(facts),
+            view=view,
+            now_us=now_us,
+            recorder=runner.recorder,
         )
+        checks = tuple(_ask(check, expect, asked) for check, expect in test.checks)
     return TestOutcome(
         name=_name(test),
         text=test.head.text.value if test.head.text is not None else "",
@@ -164,22 +173,28 @@ def _view(events: tuple[ConsentEvent, ...], now_us: int) -> SubjectView:
     return SubjectView(events=events, revision=position, position=position, read_at_us=now_us)
 
 
-def _ask(
-    check: Check,
-    expect: Expect,
-    *,
-    facts: Facts,
-    linked: LinkedProgram,
-    view: SubjectView,
-    now_us: int,
-) -> CheckOutcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What all checks of a test share."""
+
+    facts: Facts
+    linked: LinkedProgram
+    view: SubjectView
+    now_us: int
+    recorder: CoverageRecorder | None
+
+
+def _ask(check: Check, expect: Expect, asked: _Asked) -> CheckOutcome:
     try:
-        decision = evaluate(linked, request_of(check, facts), view, now_us)
+        request = request_of(check, asked.facts)
+        decision = evaluate(asked.linked, request, asked.view, asked.now_us)
     except ScenarioError as problem:
         return _unasked(check, expect, str(problem))
     except RequestError as problem:
         told = "; ".join(f"{v.field}: {v.message}" for v in problem.violations)
         return _unasked(check, expect, f"no question could be asked: {told}")
+    if asked.recorder is not None:
+        asked.recorder.record(asked.linked, request, asked.view, asked.now_us, decision)
     return CheckOutcome(
         span=check.span,
         expected=expected_text(expect),

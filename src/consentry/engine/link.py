@@ -51,7 +51,7 @@ class LinkedProgram:
             tuple(program.purposes[index].path for index in purpose.lineage)
             for purpose in program.purposes
         )
-        self.functions: Mapping[str, Test] = _functions(program)
+        self.functions: Mapping[str, Test] = link_functions(program.code, program.constants)
         self.governs: tuple[tuple[Regime, Test | None], ...] = tuple(
             (
                 regime,
@@ -181,15 +181,16 @@ def link(program: Program) -> LinkedProgram:
     return LinkedProgram(program)
 
 
-def _functions(program: Program) -> Mapping[str, Test]:
+def link_functions(code: bytes, constants: tuple[object, ...]) -> Mapping[str, Test]:
+    """The compiler's functions by name (`c0`, …), and beside them what they call."""
     # SAFETY: the code comes from our own compiler, never from a policy's text; without builtins it
     # reaches nothing but the operators.
-    namespace: dict[str, object] = {**NAMESPACE, "K": program.constants, "__builtins__": {}}
-    if program.code:
-        code = marshal.loads(program.code)  # noqa: S302 - our own compiler wrote it, see above
-        if not isinstance(code, CodeType):
+    namespace: dict[str, object] = {**NAMESPACE, "K": constants, "__builtins__": {}}
+    if code:
+        loaded = marshal.loads(code)  # noqa: S302 - our own compiler wrote it, see above
+        if not isinstance(loaded, CodeType):
             raise TypeError("the program's code is not a code object")
-        exec(code, namespace)  # noqa: S102 - see above
+        exec(loaded, namespace)  # noqa: S102 - see above
     return namespace  # type: ignore[return-value]  # only `c<number>` is ever looked up
 
 

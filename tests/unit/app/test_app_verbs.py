@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -218,3 +219,50 @@ def test_eval_of_a_broken_set_shows_its_diagnostics(consentry: Run, policies: Pa
 
 def test_output_into_a_pipe_has_no_colour(consentry: Run) -> None:
     assert "\x1b" not in consentry("eval", "policies", *EVAL).stdout
+
+
+def test_coverage_names_what_no_test_reaches(consentry: Run, policies: Path) -> None:
+    file = policies / "marketing.policy"
+    file.write_text('forbid never_tested { when principal.id == "nobody" }\n\n' + file.read_text())
+
+    told = consentry("test", str(policies), "--coverage")
+
+    assert told.returncode == 0
+    assert "marketing.policy:1: no test reaches forbid never_tested" in told.stdout
+    assert "marketing.policy:1:28: never true in forbid never_tested: principal.id" in told.stdout
+
+
+def test_gate_fails_below_its_percentage(consentry: Run, policies: Path) -> None:
+    (policies / "marketing.tests.policy").unlink()
+
+    told = consentry("test", str(policies), "--min", "100")
+
+    assert told.returncode == 1
+    assert "coverage is below 100 %" in told.stdout
+
+
+def test_coverage_of_a_pack_as_json(consentry: Run) -> None:
+    told = consentry("test", "policies", "--pack", "strict", "--json")
+
+    report = json.loads(told.stdout)["coverage"]
+    assert told.returncode == 0
+    assert report["regimes"] == {"covered": 1, "total": 1, "percent": 100}
+    assert {rule["file"] for rule in report["uncovered_rules"]} == {"consentry/packs/strict.policy"}
+
+
+def test_junit_report_holds_every_test_and_why_one_failed(
+    consentry: Run, policies: Path, tmp_path: Path
+) -> None:
+    file = policies / "marketing.tests.policy"
+    file.write_text(file.read_text().replace("expect deny consent_missing", "expect permit"))
+    junit = tmp_path / "junit.xml"
+
+    told = consentry("test", str(policies), "--junit", str(junit))
+
+    root = ET.parse(junit).getroot()
+    (failure,) = root.iter("failure")
+    assert told.returncode == 1
+    assert root.get("failures") == "1"
+    assert root.get("tests") == str(len(list(root.iter("testcase"))))
+    assert "expected permit, the answer is deny consent_missing" in (failure.get("message") or "")
+    assert "got       deny consent_missing" in (failure.text or "")
