@@ -3,6 +3,8 @@
 Plain values, decoded and size-checked by the door they came through, not yet checked against a
 policy set. Attribute values have the Python types of `values.py` as sent; `engine.bind` turns them
 into the declared types.
+
+PERF: what is made anew for each question is a dataclass that is not frozen, as in `model.consent`.
 """
 
 from __future__ import annotations
@@ -17,65 +19,65 @@ from consentry.model.values import Value
 NO_ATTRIBUTES: Final[Mapping[str, Value]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Principal:
     """Who asks. `kind` is `service`, `person`, `agent` or `job`; empty roles mean *not said*."""
 
-    id: str
-    kind: str
-    roles: frozenset[str] = frozenset()
-    controller: str | None = None
-    attributes: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
+    id: Final[str]
+    kind: Final[str]
+    roles: Final[frozenset[str]] = frozenset()
+    controller: Final[str | None] = None
+    attributes: Final[Mapping[str, Value]] = field(default_factory=lambda: NO_ATTRIBUTES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class DataSubject:
     """Whose data it is. The id is compared byte for byte, never folded."""
 
-    id: str
-    attributes: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
+    id: Final[str]
+    attributes: Final[Mapping[str, Value]] = field(default_factory=lambda: NO_ATTRIBUTES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Recipient:
     """Who receives the data; every field may be unsaid."""
 
-    id: str | None = None
-    roles: frozenset[str] = frozenset()
-    country: str | None = None
-    attributes: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
+    id: Final[str | None] = None
+    roles: Final[frozenset[str]] = frozenset()
+    country: Final[str | None] = None
+    attributes: Final[Mapping[str, Value]] = field(default_factory=lambda: NO_ATTRIBUTES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Resource:
     """The record asked about: when, for which purposes and on which basis it was collected."""
 
-    id: str | None = None
-    collected_at_us: int | None = None
-    collected_for: tuple[str, ...] = ()
-    collected_on: str | None = None
-    attributes: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
+    id: Final[str | None] = None
+    collected_at_us: Final[int | None] = None
+    collected_for: Final[tuple[str, ...]] = ()
+    collected_on: Final[str | None] = None
+    attributes: Final[Mapping[str, Value]] = field(default_factory=lambda: NO_ATTRIBUTES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Request:
     """One question. `data_subject` None and `purpose` empty are answered with a DENY of their own.
 
     Source: decision semantics, "The question".
     """
 
-    principal: Principal
-    action: str
-    data: tuple[str, ...]
-    data_subject: DataSubject | None
-    purpose: str
-    channel: str | None = None
-    recipient: Recipient | None = None
-    resource: Resource = field(default_factory=Resource)
-    context: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
-    signals: Mapping[str, Value] = field(default_factory=lambda: NO_ATTRIBUTES)
-    partial: bool = False
-    wants_all_reasons: bool = False
+    principal: Final[Principal]
+    action: Final[str]
+    data: Final[tuple[str, ...]]
+    data_subject: Final[DataSubject | None]
+    purpose: Final[str]
+    channel: Final[str | None] = None
+    recipient: Final[Recipient | None] = None
+    resource: Final[Resource] = field(default_factory=Resource)
+    context: Final[Mapping[str, Value]] = field(default_factory=lambda: NO_ATTRIBUTES)
+    signals: Final[Mapping[str, Value]] = field(default_factory=lambda: NO_ATTRIBUTES)
+    partial: Final[bool] = False
+    wants_all_reasons: Final[bool] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

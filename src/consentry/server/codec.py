@@ -9,6 +9,7 @@ from consentry.model.request import Request
 from consentry.model.values import MICROS_PER_SECOND
 from consentry.pdp.codec import DecodedCheck
 from consentry.server.decode import decode_request, parse_check
+from consentry.server.decode_known import decode_known
 from consentry.v1 import authorization_pb2 as wire
 from consentry.v1 import decision_pb2 as shapes
 from consentry.v1 import wire_pb2
@@ -49,6 +50,9 @@ class ProtoCodec:
         Raises:
             RequestError: the bytes are malformed, or what they say breaks a rule of the proto.
         """
+        request = decode_known(raw)
+        if request is not None:
+            return DecodedCheck(request)
         message, has_unknown_fields = parse_check(raw)
         return DecodedCheck(request=decode_request(message), is_cacheable=not has_unknown_fields)
 

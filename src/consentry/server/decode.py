@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -17,7 +16,6 @@ from consentry.model.request import (
     Principal,
     Recipient,
     Request,
-    RequestError,
     Resource,
 )
 from consentry.model.vocabulary import PRINCIPAL_KINDS
@@ -31,8 +29,6 @@ MAX_DATA: Final = 64
 MAX_ROLES: Final = 32
 MAX_PURPOSES: Final = 64
 NO_RESOURCE: Final = Resource()
-_FEW_KINDS: Final = frozenset({"service", "job"})
-_MAX_KNOWN_BYTES: Final = 512
 NO_ROLES: Final[frozenset[str]] = frozenset()
 _DETAILS: Final = frozenset({wire.DETAIL_UNSPECIFIED, wire.DETAIL_ALL_REASONS})
 _COUNTRY: Final = re.compile("[A-Z]{2}", re.ASCII)
@@ -79,14 +75,14 @@ def decode_request(message: wire.CheckRequest) -> Request:
     if detail not in _DETAILS:
         faults.add("detail", UNKNOWN_VALUE)
     request = Request(
-        principal=_decode_principal(message.principal, faults),
+        principal=decode_principal(message.principal, faults),
         action=action,
         data=names,
         data_subject=_decode_subject(message.subject, faults) if has("subject") else None,
         purpose=purpose,
         channel=channel or None,
-        recipient=_decode_recipient(message.recipient, faults) if has("recipient") else None,
-        resource=_decode_resource(message.resource, faults) if has("resource") else NO_RESOURCE,
+        recipient=decode_recipient(message.recipient, faults) if has("recipient") else None,
+        resource=decode_resource(message.resource, faults) if has("resource") else NO_RESOURCE,
         context=decode_attributes(message.context, "context", faults),
         signals=decode_attributes(message.signals, "signals", faults),
         partial=message.partial,
@@ -96,27 +92,8 @@ def decode_request(message: wire.CheckRequest) -> Request:
     return request
 
 
-def _decode_principal(principal: shapes.Principal, faults: Faults) -> Principal:
-    # PERF: services and jobs are few and ask again and again.
-    if principal.type in _FEW_KINDS:
-        raw = principal.SerializeToString()
-        if len(raw) <= _MAX_KNOWN_BYTES:
-            try:
-                return _known_principal(raw)
-            except RequestError:  # told below, beside what else is wrong with the message
-                pass
-    return _read_principal(principal, faults)
-
-
-@lru_cache(maxsize=1_024)
-def _known_principal(raw: bytes) -> Principal:
-    faults = Faults()
-    principal = _read_principal(shapes.Principal.FromString(raw), faults)
-    faults.raise_if_any()
-    return principal
-
-
-def _read_principal(principal: shapes.Principal, faults: Faults) -> Principal:
+def decode_principal(principal: shapes.Principal, faults: Faults) -> Principal:
+    """Who asks; what is wrong is noted."""
     name, kind, controller = principal.id, principal.type, principal.controller
     faults.check_required(name, "principal.id")
     if kind not in PRINCIPAL_KINDS:
@@ -140,7 +117,8 @@ def _decode_subject(data_subject: shapes.DataSubject, faults: Faults) -> DataSub
     return DataSubject(id=name, attributes=attributes) if name else None
 
 
-def _decode_recipient(recipient: shapes.Recipient, faults: Faults) -> Recipient:
+def decode_recipient(recipient: shapes.Recipient, faults: Faults) -> Recipient:
+    """Who receives the data; what is wrong is noted."""
     name, country = recipient.id, recipient.country
     faults.check_text(name, "recipient.id")
     if country and not _COUNTRY.fullmatch(country):
@@ -153,7 +131,8 @@ def _decode_recipient(recipient: shapes.Recipient, faults: Faults) -> Recipient:
     )
 
 
-def _decode_resource(resource: shapes.Resource, faults: Faults) -> Resource:
+def decode_resource(resource: shapes.Resource, faults: Faults) -> Resource:
+    """The record that is asked about; what is wrong is noted."""
     name, collected_on = resource.id, resource.collected_on
     collected_for = tuple(resource.collected_for)
     faults.check_text(name, "resource.id")
