@@ -2,21 +2,27 @@
 
 A ledger that is lost, emptied, exchanged or set back to an older copy verifies by itself: nothing
 in the file tells of what it no longer holds. So its identity and a head that it once had stand in a
-small file beside it, written at each start and each end. An older head than the last is enough:
-every later one contains it.
+small file beside it, or better on another disk. It is written at each start and each end and, while
+events come, at most a second after them: what a rollback can hide is what came in that second.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from consentry.consent.errors import LedgerCorruptError
 
+log = logging.getLogger(__name__)
+
 SUFFIX: Final = ".anchor"
+INTERVAL_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,36 @@ def find_anchor(path: Path) -> Anchor | None:
         raise LedgerCorruptError(f"{path.name} cannot be read") from problem
 
 
+def check_anchor(
+    anchor: Anchor, ledger_id: str, digest_at: Callable[[int], bytes | None], newest: int
+) -> None:
+    """Refuses a ledger that is not, or no longer holds, what was here before.
+
+    `digest_at` gives the chain's digest at a position, the genesis digest at 0.
+
+    Raises:
+        LedgerCorruptError: with the first position that is known to be lost, or exchanged.
+    """
+    if anchor.ledger_id != ledger_id:
+        raise LedgerCorruptError(
+            "it is another ledger than the one that was here", code="rolled_back"
+        )
+    if newest < anchor.position:
+        raise LedgerCorruptError(
+            f"it ends at position {newest}, and the one that was here had come to position"
+            f" {anchor.position}: what was recorded in between is lost",
+            newest + 1,
+            "rolled_back",
+        )
+    if digest_at(anchor.position) != anchor.digest:
+        raise LedgerCorruptError(
+            "it has another past than the one that was here: not the same event stands at"
+            f" position {anchor.position}",
+            anchor.position,
+            "rolled_back",
+        )
+
+
 def write_anchor(path: Path, anchor: Anchor) -> None:
     """Put `anchor` in the place of the one before, durably, whole or not at all.
 
@@ -71,3 +107,56 @@ def write_anchor(path: Path, anchor: Anchor) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+class AnchorKeeper:
+    """Keeps an anchor at most `interval_s` behind the head, on a thread of its own.
+
+    `move` only leaves the newest head; a disk that is slow here delays nobody. A failure is told
+    in the log: the anchor before still stands and still holds.
+    """
+
+    def __init__(self, path: Path, interval_s: float = INTERVAL_S) -> None:
+        self._path = path
+        self._interval_s = interval_s
+        self._newest: Anchor | None = None
+        self._written: Anchor | None = None
+        self._has_moved = threading.Event()
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="consentry-anchor", daemon=True)
+
+    def start(self, anchor: Anchor) -> None:
+        """Writes the first anchor before it comes back; then follows."""
+        self._newest = anchor
+        self._write()
+        self._thread.start()
+
+    def move(self, anchor: Anchor) -> None:
+        """The head stands here now; called in order."""
+        self._newest = anchor
+        self._has_moved.set()
+
+    def close(self) -> None:
+        """Writes the last anchor."""
+        self._is_closing.set()
+        self._has_moved.set()
+        self._thread.join()
+        self._write()
+
+    def _run(self) -> None:
+        while not self._is_closing.is_set():
+            self._has_moved.wait()
+            self._has_moved.clear()
+            self._write()
+            self._is_closing.wait(self._interval_s)
+
+    def _write(self) -> None:
+        anchor = self._newest
+        if anchor is None or anchor == self._written:
+            return
+        try:
+            write_anchor(self._path, anchor)
+        except OSError as problem:
+            log.warning("ledger_anchor_failed", extra={"error_number": problem.errno})
+            return
+        self._written = anchor

@@ -41,16 +41,18 @@ class UsedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRow:
-    """One event as a store keeps it; the last three members are its erasable part."""
+    """One event as a store keeps it; the last three members are its erasable part, which the row
+    that tells of an erasure does not have.
+    """
 
     position: int
     key_digest: bytes
     content_digest: bytes
     public: bytes
     digest: bytes
-    data_subject_id: str
-    salt: bytes
-    personal: bytes
+    data_subject_id: str | None = None
+    salt: bytes | None = None
+    personal: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

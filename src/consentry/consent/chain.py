@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 from consentry.consent.errors import LedgerCorruptError
 from consentry.consent.event_codec import (
-    decode_event,
-    digest_in,
-    next_digest,
-    personal_digest,
+    ERASURE_FORMAT,
+    FORMAT,
+    erasure_key,
+    genesis_digest,
+    remains_digest,
 )
 
-Row: TypeAlias = tuple[int, bytes, bytes, str | None, bytes | None, bytes | None]
-"""position, public, digest, and data subject id, salt, personal: None where erased."""
+Row: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, str | None, bytes | None, bytes | None]
+"""position, key digest, content digest, public, digest, and data subject id, salt, personal: None
+where erased. Every store reads its rows in this shape."""
+
+_KEY_PREFIX: Final = b"key\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +33,135 @@ class Head:
     received_at_us: int = 0
 
 
-def verify_rows(rows: Iterable[Row], start: Head) -> Head:
-    """The head after `rows`, which must follow `start` without a gap.
+class Verification:
+    """A walk along the chain, in as many steps as the caller likes; used by one thread.
 
-    Raises:
-        LedgerCorruptError: names the first position that does not hold.
+    Checked of each row: its position, its digest in the chain, its personal part against the digest
+    in the public one, the columns it is found by, and that a personal part is missing only where a
+    later erasure says so. Begun behind the first row, it trusts the head it is given.
     """
-    head = start
-    for position, public, digest, data_subject_id, salt, personal in rows:
-        if position != head.position + 1:
-            raise LedgerCorruptError(f"position {head.position + 1} is missing")
-        if next_digest(head.digest, public) != digest:
-            raise LedgerCorruptError(f"the chain breaks at position {position}")
-        expected = digest_in(public)
-        if salt is not None and personal_digest(salt, personal or b"") != expected:
-            raise LedgerCorruptError(f"the personal part of position {position} was changed")
-        event = decode_event(public, personal)
-        if event.position != position or event.data_subject_id != (data_subject_id or ""):
-            raise LedgerCorruptError(f"the row of position {position} is not its event's")
-        head = Head(position, digest, event.received_at_us)
-    return head
+
+    def __init__(self, ledger_id: str, start: Head | None = None) -> None:
+        self.head = start or Head(0, genesis_digest(ledger_id))
+        self.erased_count = 0
+        self._key_prefix: Final = _KEY_PREFIX + ledger_id.encode() + b"\n"
+        # Rows without a personal part that no erasure has named yet: their two digests.
+        self._missing: dict[int, bytes] = {}
+
+    def feed(self, rows: Iterable[Row]) -> Head:
+        """The head after `rows`, which follow the head without a gap.
+
+        Raises:
+            LedgerCorruptError: with the first position that does not hold.
+        """
+        for row in rows:
+            position, _, _, public, digest, _, salt, _ = row
+            if position != self.head.position + 1:
+                missing = self.head.position + 1
+                raise LedgerCorruptError(
+                    f"position {missing} is missing", missing, "position_missing"
+                )
+            if hashlib.sha256(self.head.digest + public).digest() != digest:
+                raise LedgerCorruptError(
+                    f"the chain breaks at position {position}", position, "chain_broken"
+                )
+            try:
+                said = json.loads(public)
+                if said["position"] != position:
+                    raise _changed(position)
+                if said["format"] == ERASURE_FORMAT:
+                    self._check_erasure(row, said)
+                elif said["format"] != FORMAT:
+                    raise _unreadable(position)
+                elif salt is None:
+                    self._missing[position] = row[1] + row[2]
+                else:
+                    self._check_personal(row, said)
+                self.head = Head(position, digest, said["received_at_us"])
+            except (KeyError, TypeError, ValueError, AttributeError) as problem:
+                raise _unreadable(position) from problem
+        return self.head
+
+    def finish(self) -> Head:
+        """The head, once the last row was fed.
+
+        Raises:
+            LedgerCorruptError: a personal part is gone, and no erasure says so.
+        """
+        if self._missing:
+            position = min(self._missing)
+            raise LedgerCorruptError(
+                f"the personal part of position {position} is gone, and no erasure says so",
+                position,
+                "personal_missing",
+            )
+        return self.head
+
+    def _check_personal(self, row: Row, said: dict[str, Any]) -> None:
+        position, key, content, public, _, data_subject_id, salt, personal = row
+        if salt is None or personal is None:
+            raise _unreadable(position)
+        if hashlib.sha256(salt + personal).hexdigest() != said["personal_digest"]:
+            raise LedgerCorruptError(
+                f"the personal part of position {position} was changed",
+                position,
+                "personal_changed",
+            )
+        whose = json.loads(personal)
+        used = self._key_prefix + whose.get("idempotency_key", "").encode()
+        if (
+            whose.get("data_subject_id", "") != data_subject_id
+            or hashlib.sha256(used).digest() != key
+            or not _is_content(content, salt, public, personal, said)
+        ):
+            raise _changed(position)
+
+    def _check_erasure(self, row: Row, said: dict[str, Any]) -> None:
+        position, key, content, public, _, data_subject_id, _, _ = row
+        if not key == content == erasure_key(public) or data_subject_id is not None:
+            raise _changed(position)
+        erased: list[int] = said["erased"]
+        self.erased_count += len(erased)
+        found = [self._missing.pop(number, None) for number in erased]
+        known = [digests for digests in found if digests is not None]
+        # Some may stand before the start of the walk, or were read before they were erased.
+        is_whole = len(known) == len(erased)
+        if is_whole and remains_digest(known).hex() != said["remains_digest"]:
+            raise LedgerCorruptError(
+                f"what remained of those erased by position {position} was changed",
+                position,
+                "erasure_changed",
+            )
+
+
+def _is_content(
+    content: bytes, salt: bytes, public: bytes, personal: bytes, said: dict[str, Any]
+) -> bool:
+    """Whether the content digest is that of the event's own words.
+
+    PERF: both texts are canonical and what the ledger adds are members of their own, so the
+    caller's content is the public text with those taken out and the personal text put in; writing
+    it anew would cost more than all other checks. A quotation mark within a text is escaped, so
+    none of the patterns can stand inside one.
+    """
+    text = public.replace(b',"event_id":' + json.dumps(said["event_id"]).encode(), b"", 1)
+    text = text.replace(b',"personal_digest":"%b"' % said["personal_digest"].encode(),
+                        b',"personal":' + personal, 1)  # fmt: skip
+    text = text.replace(b',"position":%d' % said["position"], b"", 1)
+    text = text.replace(b',"received_at_us":%d' % said["received_at_us"], b"", 1)
+    if hashlib.sha256(salt + text).digest() == content:
+        return True
+    # Sent without a time of its own: the ledger put in that of the receipt.
+    time = b',"happened_at_us":%d' % said["happened_at_us"]
+    unset = text.replace(time, b',"happened_at_us":0', 1)
+    return hashlib.sha256(salt + unset).digest() == content
+
+
+def _unreadable(position: int) -> LedgerCorruptError:
+    return LedgerCorruptError(f"position {position} cannot be read", position, "unreadable")
+
+
+def _changed(position: int) -> LedgerCorruptError:
+    return LedgerCorruptError(
+        f"the row of position {position} is not its event's", position, "row_changed"
+    )

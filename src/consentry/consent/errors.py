@@ -19,8 +19,26 @@ class LedgerBusyError(LedgerUnavailableError):
     """Another process owns the ledger's file."""
 
 
+class LedgerFullError(LedgerUnavailableError):
+    """There is no space left for what was to be written."""
+
+
+class LedgerReadOnlyError(LedgerUnavailableError):
+    """The store can be read and not written."""
+
+
 class LedgerCorruptError(LedgerError):
-    """The file is not what was written: not a database, a broken page, or a broken hash chain."""
+    """What is stored is not what was written: no database, a broken page, or a broken hash chain.
+
+    `position` is the first that does not hold, None where it is not one of the chain; `code` says
+    what is wrong with it: `position_missing`, `chain_broken`, `personal_changed`,
+    `personal_missing`, `row_changed`, `erasure_changed`, `unreadable`, `rolled_back` or `damaged`.
+    """
+
+    def __init__(self, message: str, position: int | None = None, code: str = "damaged") -> None:
+        super().__init__(message)
+        self.position = position
+        self.code = code
 
 
 class LedgerSchemaError(LedgerError):
@@ -46,3 +64,11 @@ class IdempotencyConflictError(LedgerError):
     def __init__(self, index: int) -> None:
         super().__init__(index)
         self.index = index
+
+
+class RightsStandError(LedgerError):
+    """Forgetting the person would forget objections too; `kinds` are those that stand."""
+
+    def __init__(self, kinds: tuple[str, ...]) -> None:
+        super().__init__(kinds)
+        self.kinds = kinds

@@ -10,13 +10,16 @@ white space, ASCII with `\u` escapes, whole numbers, texts and lists only, empty
 The chain runs over the public texts: each digest is the SHA-256 of the one before it and the text.
 So the personal text and its salt can be erased without breaking the chain, and what remains cannot
 be tried against a list of ids.
+
+Row format 2 (decision record 21) is no event: it says that the personal texts of some positions
+were erased, so that one that is merely gone is found. It has a public text only.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from consentry.consent.errors import LedgerCorruptError
@@ -30,6 +33,7 @@ from consentry.model.consent import (
 )
 
 FORMAT: Final = 1
+ERASURE_FORMAT: Final = 2
 SALT_BYTES: Final = 32
 
 _Json: TypeAlias = "int | str | list[_Json] | dict[str, _Json]"
@@ -76,32 +80,61 @@ def public_bytes(event: ConsentEvent, digest: bytes) -> bytes:
     return _dump(_public(event) | added)
 
 
+def erasure_bytes(
+    positions: Sequence[int], *, position: int, event_id: str, received_at_us: int, remains: bytes
+) -> bytes:
+    """The public text of a row that says whose personal texts are gone; see `remains_digest`."""
+    return _dump(
+        {
+            "format": ERASURE_FORMAT,
+            "kind": "erasure",
+            "position": position,
+            "event_id": event_id,
+            "received_at_us": received_at_us,
+            "erased": [*positions],
+            "remains_digest": remains.hex(),
+        }
+    )
+
+
+def remains_digest(digests: Iterable[bytes]) -> bytes:
+    """Over key digest and content digest of each erased row, in order: what can no longer be
+    computed from a personal text is held by the chain from then on.
+    """
+    return hashlib.sha256(b"".join(digests)).digest()
+
+
+def erasure_key(public: bytes) -> bytes:
+    """What stands in a row that has neither a key nor content of its own."""
+    return hashlib.sha256(b"erasure\n" + public).digest()
+
+
+def received_at_in(public: bytes) -> int:
+    """When a row of any format was received.
+
+    Raises:
+        LedgerCorruptError: the text does not say.
+    """
+    try:
+        return int(json.loads(public)["received_at_us"])
+    except (KeyError, TypeError, ValueError) as problem:
+        raise LedgerCorruptError("a row cannot be read", code="unreadable") from problem
+
+
 def decode_event(public: bytes, personal: bytes | None) -> ConsentEvent:
     """The event again; without its personal text, nobody's (an empty data subject id).
 
     Raises:
-        LedgerCorruptError: the texts are not of a format that this program knows.
+        LedgerCorruptError: the texts are not those of an event in a format that is known.
     """
     try:
         said = json.loads(public)
         whose = {} if personal is None else json.loads(personal)
         if said["format"] != FORMAT:
-            raise LedgerCorruptError(f"row format {said['format']} is not known")
+            raise LedgerCorruptError(f"row format {said['format']} is not known", code="unreadable")
         return _event(said, whose)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        raise LedgerCorruptError("a row cannot be read") from problem
-
-
-def digest_in(public: bytes) -> bytes:
-    """The personal text's digest as the public text states it.
-
-    Raises:
-        LedgerCorruptError: there is none.
-    """
-    try:
-        return bytes.fromhex(json.loads(public)["personal_digest"])
-    except (KeyError, TypeError, ValueError) as problem:
-        raise LedgerCorruptError("a row cannot be read") from problem
+        raise LedgerCorruptError("a row cannot be read", code="unreadable") from problem
 
 
 def _dump(members: Mapping[str, _Json]) -> bytes:

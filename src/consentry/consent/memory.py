@@ -88,6 +88,14 @@ class SubjectCells:
                 if isinstance(cell.view, SubjectView):
                     cell.view = _with(cell.view, added, position, read_at_us)
 
+    def forget(self, data_subject_id: str) -> None:
+        """Empties the person's cell: what was held of them is no longer so. After the commit."""
+        with self._lock:
+            cell = self._cells.get(data_subject_id)
+            if cell is not None:
+                cell.change_count += 1
+                cell.view = None
+
     def forget_all(self) -> None:
         """Empties every cell for good; the next reading of a person goes to the store."""
         with self._lock:

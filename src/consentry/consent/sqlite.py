@@ -10,55 +10,60 @@ the file again, verifies its tail and empties the cells. Reading goes on meanwhi
 which show exactly what was acknowledged.
 
 A file that was moved away or replaced under us takes no more events: they would be durable in a
-file that nobody finds again. Failing and recovering are each told once in the log, not per call.
+file that nobody finds again. Nor does one that turned out to be damaged, and nothing is read from
+it any more. On a full disk the reserve lets events in that narrow what may be done. Failing and
+recovering are each told once in the log, not per call.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import apsw
 
-from consentry.consent.anchor import Anchor, anchor_path, find_anchor, write_anchor
-from consentry.consent.append import Append, NewRow, UsedKey, keys_of, plan_append
-from consentry.consent.chain import Head, verify_rows
+from consentry.consent.anchor import Anchor, AnchorKeeper, anchor_path, check_anchor, find_anchor
+from consentry.consent.append import Append, keys_of, plan_append
+from consentry.consent.chain import Head, Row, Verification
+from consentry.consent.erasure import Erased, plan_erasure, standing_rights
 from consentry.consent.errors import (
     IdempotencyConflictError,
     LedgerCorruptError,
     LedgerError,
+    LedgerFullError,
     LedgerUnavailableError,
+    RightsStandError,
 )
-from consentry.consent.event_codec import decode_event, genesis_digest
+from consentry.consent.event_codec import genesis_digest
 from consentry.consent.ledger import Recorded, SubjectCell
 from consentry.consent.memory import DEFAULT_CAPACITY, SubjectCells
+from consentry.consent.reserve import RESERVE_BYTES, Reserve
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.consent.sqlite_readers import ReaderPool
+from consentry.consent.sqlite_rows import (
+    check_database,
+    delete_personal,
+    digest_at,
+    erasable_rows,
+    events_of,
+    head_in,
+    insert_row,
+    ledger_id_in,
+    moment_in,
+    rows_after,
+    used_keys,
+)
 from consentry.consent.sqlite_schema import FileLock, identity_of, ledger_errors, open_writer
 from consentry.consent.trouble import Trouble
 from consentry.consent.validate import check_events
-from consentry.model.consent import ConsentEvent, ConsentView
+from consentry.model.consent import NARROWING_KINDS, ConsentEvent, ConsentView
 from consentry.model.ports import Clock, IdSource
 
 log = logging.getLogger(__name__)
-
-TAIL_COUNT: Final = 1_000
-_ROWS: Final = (
-    "SELECT e.position, e.public, e.digest, p.data_subject_id, p.salt, p.personal"
-    " FROM event e LEFT JOIN personal p ON p.position = e.position"
-    " WHERE e.position > ? ORDER BY e.position"
-)
-_PERSONS_EVENTS: Final = (
-    "SELECT e.public, p.personal FROM personal p JOIN event e ON e.position = p.position"
-    " WHERE p.data_subject_id = ? AND p.position > ? ORDER BY p.position LIMIT ?"
-)
-_BY_KEY: Final = (
-    "SELECT e.content_digest, e.public, p.salt FROM event e"
-    " LEFT JOIN personal p ON p.position = e.position WHERE e.key_digest = ?"
-)
 
 
 def _pass(point: str) -> None:
@@ -68,13 +73,14 @@ def _pass(point: str) -> None:
 class SqliteLedger:
     """Implements `consent.ledger.Ledger`; may be used from any thread.
 
-    `failpoint` is called with `before_commit`, `after_commit` and `published`; tests stop, kill or
-    raise there.
+    `anchor` is where the head is kept beside the file, better on another disk. `failpoint` is
+    called with `before_commit`, `after_commit` and `published`; tests stop, kill or raise there.
 
     Raises:
         LedgerBusyError: another process owns the file.
         LedgerSchemaError: the file is not a ledger, or of a newer version.
-        LedgerCorruptError: it is damaged, or the tail of the chain does not hold.
+        LedgerCorruptError: it is damaged, the tail of the chain does not hold, or it lacks what
+            the anchor tells of.
         LedgerUnavailableError: it cannot be opened.
     """
 
@@ -88,6 +94,8 @@ class SqliteLedger:
         clock: Clock,
         ids: IdSource,
         capacity: int = DEFAULT_CAPACITY,
+        anchor: Path | None = None,
+        reserve_bytes: int = RESERVE_BYTES,
         failpoint: Callable[[str], None] = _pass,
     ) -> None:
         self._path = path.resolve()
@@ -98,6 +106,7 @@ class SqliteLedger:
         self._cells = SubjectCells(capacity)
         self._is_closed = False
         self._is_suspect = False
+        self._damage: LedgerCorruptError | None = None
         self._write_trouble = Trouble("ledger_write")
         self._read_trouble = Trouble("ledger_read")
         self._file_lock = FileLock(self._path)
@@ -106,8 +115,11 @@ class SqliteLedger:
             try:
                 self._identity = identity_of(self._path)
                 self._readers = ReaderPool(self._path, self._identity)
-                self._ledger_id, self._head = self._read_head()
-                self._check_anchor()
+                with ledger_errors():
+                    self.ledger_id: Final = ledger_id_in(self._writer)
+                    self._head = head_in(self._writer, self.ledger_id)
+                self._check_anchor(anchor or anchor_path(self._path))
+                self._reserve = Reserve(self._path, reserve_bytes, clock)
             except BaseException:
                 self._writer.close()
                 raise
@@ -115,7 +127,8 @@ class SqliteLedger:
             self._file_lock.release()
             raise
         self._position = self._head.position
-        self._drop_anchor()
+        self._anchor = AnchorKeeper(anchor or anchor_path(self._path))
+        self._anchor.start(self._anchor_of(self._head))
 
     def record(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
         """Stores all events durably, or none; see the port."""
@@ -134,10 +147,30 @@ class SqliteLedger:
 
     def _record(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
         self._make_usable()
+        is_narrowing = all(event.kind in NARROWING_KINDS for event in events)
+        self._reserve.retake()
+        if self._reserve.is_short and not is_narrowing:
+            raise LedgerFullError("space is short: only what narrows is recorded")
+        try:
+            return self._append(events)
+        except LedgerFullError:
+            if not is_narrowing or not self._reserve.release():
+                raise
+        self._make_usable()
+        return self._append(events)
+
+    def _append(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
+        with self._suspecting():
+            append = self._store(events)
+            self._publish(append.added, append.head)
+        return append.recorded
+
+    @contextmanager
+    def _suspecting(self) -> Iterator[None]:
+        """Whatever fails within leaves the file's content unknown."""
         try:
             with ledger_errors():
-                append = self._store(events)
-            self._publish(append.added, append.head)
+                yield
         except IdempotencyConflictError:
             raise
         except BaseException:
@@ -145,7 +178,50 @@ class SqliteLedger:
             # is acknowledged, a replay included, before `_make_usable` has read it all again.
             self._is_suspect = True
             raise
-        return append.recorded
+
+    def erase(self, data_subject_id: str, *, with_rights: bool = False) -> Erased:
+        """Forgets a person: durably, and in every later view. What remains: `consent.erasure`.
+
+        Raises:
+            RightsStandError: an objection, opt-out or the like stands, and `with_rights` is not
+                said; nothing was erased.
+            LedgerError: the ledger could not be written.
+        """
+        with self._write_lock:
+            self._make_usable()
+            with ledger_errors():
+                events = events_of(self._writer, data_subject_id)
+            if not events:
+                return Erased(count=0, position=0)
+            if not with_rights and (standing := standing_rights(events)):
+                raise RightsStandError(tuple(sorted({event.kind.value for event in standing})))
+            with self._suspecting():
+                count, head = self._erase(data_subject_id)
+                self._cells.forget(data_subject_id)
+                self._move(head)
+                self._failpoint("published")
+            self._overwrite()
+            return Erased(count=count, position=head.position)
+
+    def _erase(self, data_subject_id: str) -> tuple[int, Head]:
+        with self._transaction():
+            rows = erasable_rows(self._writer, data_subject_id)
+            row, head = plan_erasure(
+                rows, self._head, event_id=self._ids.new_id(), now_us=self._clock.now_us()
+            )
+            insert_row(self._writer, row)
+            delete_personal(self._writer, rows)
+        return len(rows), head
+
+    def _overwrite(self) -> None:
+        """Brings the erasure into the file and empties the log, which still holds what was erased.
+
+        A reader that is just at work keeps it there until the next time.
+        """
+        try:
+            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error as problem:
+            log.warning("ledger_erased_not_overwritten", extra={"error": type(problem).__name__})
 
     def cell(self, data_subject_id: str) -> SubjectCell:
         """The person's cell; see the port."""
@@ -171,19 +247,40 @@ class SqliteLedger:
         self, data_subject_id: str, after_position: int, limit: int
     ) -> tuple[ConsentEvent, ...]:
         """The person's events after a position, oldest first, at most `limit`."""
+        self._refuse_damage()
         with ledger_errors(), self._readers.connection() as reader:
-            rows = reader.execute(_PERSONS_EVENTS, (data_subject_id, after_position, limit))
-            return tuple(decode_event(public, personal) for public, personal in rows)
+            return events_of(reader, data_subject_id, after_position, limit)
+
+    def read_rows(self, after_position: int, limit: int) -> tuple[Row, ...]:
+        """Rows of the chain after a position, in order, erasures included; at most `limit`."""
+        with ledger_errors(), self._readers.connection() as reader:
+            return tuple(rows_after(reader, after_position, limit))
+
+    def check_store(self) -> None:
+        """Lets SQLite check its pages and indexes; see `sqlite_rows.check_database`."""
+        with ledger_errors(), self._readers.connection() as reader:
+            check_database(reader)
 
     def verify(self) -> int:
-        """Checks the whole chain and gives the number of events.
+        """Checks the whole chain and gives the number of rows.
 
         Raises:
             LedgerCorruptError: names the first position that does not hold.
         """
-        with ledger_errors(), self._readers.connection() as reader:
-            start = Head(0, genesis_digest(self._ledger_id))
-            return verify_rows(reader.execute(_ROWS, (0,)), start).position
+        walk = Verification(self.ledger_id)
+        with ledger_errors(), self._readers.connection() as reader, reader:
+            walk.feed(rows_after(reader, 0))
+        return walk.finish().position
+
+    def mark_damaged(self, problem: LedgerCorruptError) -> None:
+        """From now on nothing is read or recorded, and every view is unavailable."""
+        self._damage = problem
+        # INVARIANT: after the mark, so that no view read before it is stored after.
+        self._cells.forget_all()
+
+    def _refuse_damage(self) -> None:
+        if self._damage is not None:
+            raise LedgerCorruptError(str(self._damage), self._damage.position, self._damage.code)
 
     def close(self) -> None:
         """Gives the file up and empties the cells; may be called twice."""
@@ -191,45 +288,29 @@ class SqliteLedger:
             if self._is_closed:
                 return
             self._is_closed = True
-            self._drop_anchor()
+            self._anchor.close()
             self._readers.close()
             self._cells.forget_all()
             self._writer.close()
             self._file_lock.release()
 
-    def _check_anchor(self) -> None:
+    def _check_anchor(self, path: Path) -> None:
         """Refuses a file that is not, or no longer holds, what was here before."""
-        path = anchor_path(self._path)
         anchor = find_anchor(path)
-        if anchor is None:
-            return
-        digest: bytes | None = genesis_digest(self._ledger_id)
-        if anchor.position > 0:
-            rows = self._writer.execute(
-                "SELECT digest FROM event WHERE position = ?", (anchor.position,)
-            )
-            digest = rows.get
-        if (self._ledger_id, digest) != (anchor.ledger_id, anchor.digest):
-            raise LedgerCorruptError(
-                f"it is another ledger than the one that was here, or lacks events up to position"
-                f" {anchor.position}; after restoring a backup on purpose, remove {path.name}"
-            )
+        if anchor is not None:
+            with ledger_errors():
+                check_anchor(anchor, self.ledger_id, self._digest_at, self._head.position)
 
-    def _drop_anchor(self) -> None:
-        if self._is_suspect:  # the head may be of a transaction that was rolled back
-            return
-        head = self._head
-        try:
-            write_anchor(
-                anchor_path(self._path), Anchor(self._ledger_id, head.position, head.digest)
-            )
-        except OSError as problem:
-            # The one before still stands and still holds.
-            log.warning("ledger_anchor_failed", extra={"error_number": problem.errno})
+    def _digest_at(self, position: int) -> bytes | None:
+        return digest_at(self._writer, position) if position else genesis_digest(self.ledger_id)
+
+    def _anchor_of(self, head: Head) -> Anchor:
+        return Anchor(self.ledger_id, head.position, head.digest)
 
     def _make_usable(self) -> None:
         if self._is_closed:
             raise LedgerUnavailableError("the ledger is closed")
+        self._refuse_damage()
         # INVARIANT: before anything is written or opened; opening would make a new file there.
         if identity_of(self._path) != self._identity:
             raise LedgerUnavailableError("the ledger file was moved or replaced")
@@ -238,66 +319,43 @@ class SqliteLedger:
         with ledger_errors():
             self._writer.close()
             self._writer = open_writer(self._path)
-            _, head = self._read_head()
+            head = head_in(self._writer, self.ledger_id)
         if head.position < self._position:
-            raise LedgerCorruptError("acknowledged events are gone from the ledger file")
-        self._head = head
+            raise LedgerCorruptError(
+                "acknowledged events are gone from the ledger file",
+                head.position + 1,
+                "rolled_back",
+            )
         self._cells.forget_all()
-        self._position = self._head.position
+        self._move(head)
         self._is_suspect = False
-
-    def _read_head(self) -> tuple[str, Head]:
-        """Identity of the ledger and the head, once the tail before it has been verified."""
-        with ledger_errors():
-            ledger_id = self._writer.execute("SELECT value FROM meta WHERE name = 'ledger_id'").get
-            head = Head(0, genesis_digest(ledger_id))
-            before = self._writer.execute(
-                "SELECT position, digest FROM event"
-                " WHERE position <= (SELECT max(position) FROM event) - ?"
-                " ORDER BY position DESC LIMIT 1",
-                (TAIL_COUNT,),
-            ).fetchone()
-            if before is not None:
-                head = Head(*before)
-            rows = self._writer.execute(_ROWS, (head.position,))
-            return ledger_id, verify_rows(rows, head)
 
     def _store(self, events: Sequence[ConsentEvent]) -> Append:
         """Writes and commits what the events come to."""
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             append = plan_append(
                 events,
-                self._used_keys(keys_of(events, self._ledger_id)),
-                ledger_id=self._ledger_id,
+                used_keys(self._writer, keys_of(events, self.ledger_id)),
+                ledger_id=self.ledger_id,
                 head=self._head,
                 now_us=self._clock.now_us(),
                 ids=self._ids,
             )
             for row in append.rows:
-                self._insert(row)
+                insert_row(self._writer, row)
+        return append
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield
             self._failpoint("before_commit")
             self._writer.execute("COMMIT")
         finally:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
         self._failpoint("after_commit")
-        return append
-
-    def _used_keys(self, keys: Sequence[bytes]) -> dict[bytes, UsedKey]:
-        found = ((key, self._writer.execute(_BY_KEY, (key,)).fetchone()) for key in keys)
-        return {key: UsedKey(*row) for key, row in found if row is not None}
-
-    def _insert(self, row: NewRow) -> None:
-        self._writer.execute(
-            "INSERT INTO event (position, key_digest, content_digest, public, digest)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (row.position, row.key_digest, row.content_digest, row.public, row.digest),
-        )
-        self._writer.execute(
-            "INSERT INTO personal (position, data_subject_id, salt, personal) VALUES (?, ?, ?, ?)",
-            (row.position, row.data_subject_id, row.salt, row.personal),
-        )
 
     def _publish(self, added: Sequence[ConsentEvent], head: Head) -> None:
         if added:
@@ -305,17 +363,21 @@ class SqliteLedger:
             for event in added:
                 by_person.setdefault(event.data_subject_id, []).append(event)
             self._cells.publish(by_person, head.position, head.received_at_us)
-            self._head = head
-            # INVARIANT: after the cells, so that position n is never seen before the views up to n.
-            self._position = head.position
+            self._move(head)
         self._failpoint("published")
 
+    def _move(self, head: Head) -> None:
+        self._head = head
+        # INVARIANT: after the cells, so that position n is never seen before the views up to n.
+        self._position = head.position
+        self._anchor.move(self._anchor_of(head))
+
     def _load(self, data_subject_id: str) -> SubjectView:
+        self._refuse_damage()
         with ledger_errors(), self._readers.connection() as reader, reader:
             # One transaction: the position is that of the very state the events are read from.
-            position, newest_us = self._read_moment(reader)
-            rows = reader.execute(_PERSONS_EVENTS, (data_subject_id, 0, -1))
-            events = tuple(decode_event(public, personal) for public, personal in rows)
+            position, newest_us = moment_in(reader)
+            events = events_of(reader, data_subject_id)
         self._read_trouble.end()
         return SubjectView(
             events=events,
@@ -323,9 +385,3 @@ class SqliteLedger:
             position=position,
             read_at_us=max(self._clock.now_us(), newest_us),
         )
-
-    def _read_moment(self, reader: apsw.Connection) -> tuple[int, int]:
-        row = reader.execute(
-            "SELECT position, public FROM event ORDER BY position DESC LIMIT 1"
-        ).fetchone()
-        return (0, 0) if row is None else (row[0], decode_event(row[1], None).received_at_us)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import uuid
@@ -17,6 +18,8 @@ from consentry.consent.errors import (
     LedgerBusyError,
     LedgerCorruptError,
     LedgerError,
+    LedgerFullError,
+    LedgerReadOnlyError,
     LedgerSchemaError,
     LedgerUnavailableError,
 )
@@ -46,6 +49,10 @@ class FileLock:
         try:
             self._descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as problem:
+            if problem.errno in (errno.EROFS, errno.EACCES):
+                raise LedgerReadOnlyError("the ledger's folder cannot be written") from problem
+            if problem.errno == errno.ENOSPC:
+                raise LedgerFullError("no space left beside the ledger") from problem
             raise LedgerUnavailableError("the lock file cannot be opened") from problem
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,6 +72,10 @@ def ledger_errors() -> Iterator[None]:
         yield
     except (apsw.CorruptError, apsw.NotADBError) as problem:
         raise LedgerCorruptError("the ledger file is damaged") from problem
+    except apsw.FullError as problem:
+        raise LedgerFullError("no space left for the ledger") from problem
+    except (apsw.ReadOnlyError, apsw.PermissionsError) as problem:
+        raise LedgerReadOnlyError("the ledger file cannot be written") from problem
     except apsw.Error as problem:
         raise LedgerUnavailableError(f"the ledger failed: {type(problem).__name__}") from problem
 

@@ -87,6 +87,9 @@ WIDENING_KINDS: Final = frozenset(
     }
 )
 
+# Kinds that narrow what may be done: where space is short, the last of it is theirs.
+NARROWING_KINDS: Final = frozenset(EventKind) - WIDENING_KINDS - {EventKind.REQUESTED}
+
 
 class Author(StrEnum):
     """Who performed an event."""

@@ -1,0 +1,81 @@
+"""Space that is kept back for withdrawals: a file beside the ledger that can be given up.
+
+A disk that is full refuses a withdrawal like anything else. So some of it is taken beforehand, and
+given back when only events that narrow what may be done can be helped by it. From then on nothing
+else is recorded until the space can be taken again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Final
+
+from consentry.model.ports import Clock
+
+log = logging.getLogger(__name__)
+
+SUFFIX: Final = ".reserve"
+RESERVE_BYTES: Final = 16 * 1024 * 1024
+_RETRY_S: Final = 1.0
+
+
+class Reserve:
+    """The reserve of one ledger; used under its writer lock. 0 bytes: none is kept."""
+
+    def __init__(self, ledger: Path, size_bytes: int, clock: Clock) -> None:
+        self._path = ledger.with_name(ledger.name + SUFFIX)
+        self._size_bytes = size_bytes
+        self._clock = clock
+        self._tried_at_s = clock.monotonic_s()
+        self.is_short = not self._take()
+        if self.is_short:
+            log.error("ledger_space_short", extra={"reserve_bytes": size_bytes})
+
+    def release(self) -> bool:
+        """Gives the space up; whether there was any. Short from now on, until `retake`."""
+        try:
+            is_held = self._size_bytes > 0 and self._path.stat().st_size > 0
+            if is_held:
+                os.truncate(self._path, 0)
+        except OSError:
+            is_held = False
+        if not self.is_short:
+            log.error("ledger_space_short", extra={"reserve_bytes": self._size_bytes})
+        self.is_short = True
+        self._tried_at_s = self._clock.monotonic_s()
+        return is_held
+
+    def retake(self) -> None:
+        """Tries to take the space again where it is short, at most once a second."""
+        now_s = self._clock.monotonic_s()
+        if not self.is_short or now_s - self._tried_at_s < _RETRY_S:
+            return
+        self._tried_at_s = now_s
+        if self._take():
+            self.is_short = False
+            log.info("ledger_space_regained", extra={"reserve_bytes": self._size_bytes})
+
+    def _take(self) -> bool:
+        """Whether the space is held now."""
+        if self._size_bytes <= 0:
+            return True
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return False
+        try:
+            held = os.fstat(descriptor)
+            # Blocks and not only the size: a file with a hole in it holds nothing.
+            if held.st_size != self._size_bytes or held.st_blocks * 512 < self._size_bytes:
+                os.posix_fallocate(descriptor, 0, self._size_bytes)
+                os.truncate(descriptor, self._size_bytes)
+        except OSError:
+            # Half of it would only keep from others what is no help to us.
+            os.truncate(descriptor, 0)
+            return False
+        else:
+            return True
+        finally:
+            os.close(descriptor)
