@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256 as _sha256
 from typing import Any, Final, TypeAlias
 
 from consentry.consent.errors import LedgerCorruptError
@@ -54,32 +54,28 @@ class Verification:
         Raises:
             LedgerCorruptError: with the first position that does not hold.
         """
-        for row in rows:
-            position, _, _, public, digest, _, salt, _ = row
-            if position != self.head.position + 1:
-                missing = self.head.position + 1
-                raise LedgerCorruptError(
-                    f"position {missing} is missing", missing, "position_missing"
-                )
-            if hashlib.sha256(self.head.digest + public).digest() != digest:
-                raise LedgerCorruptError(
-                    f"the chain breaks at position {position}", position, "chain_broken"
-                )
-            try:
+        # PERF: the head is made once; a frozen one for each row would cost a tenth of the walk.
+        position, digest, received_at_us = (
+            self.head.position,
+            self.head.digest,
+            self.head.received_at_us,
+        )
+        try:
+            for row in rows:
+                public = row[3]
+                if row[0] != position + 1:
+                    raise _missing(position + 1)
+                if _sha256(digest + public).digest() != row[4]:
+                    raise _broken(position + 1)
                 said = json.loads(public)
-                if said["position"] != position:
-                    raise _changed(position)
-                if said["format"] == ERASURE_FORMAT:
-                    self._check_erasure(row, said)
-                elif said["format"] != FORMAT:
-                    raise _unreadable(position)
-                elif salt is None:
-                    self._missing[position] = row[1] + row[2]
-                else:
-                    self._check_personal(row, said)
-                self.head = Head(position, digest, said["received_at_us"])
-            except (KeyError, TypeError, ValueError, AttributeError) as problem:
-                raise _unreadable(position) from problem
+                if said["position"] != row[0]:
+                    raise _changed(row[0])
+                self._check(row, said)
+                position, digest, received_at_us = row[0], row[4], said["received_at_us"]
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise _unreadable(position + 1) from problem
+        finally:
+            self.head = Head(position, digest, received_at_us)
         return self.head
 
     def finish(self) -> Head:
@@ -97,11 +93,21 @@ class Verification:
             )
         return self.head
 
+    def _check(self, row: Row, said: dict[str, Any]) -> None:
+        if said["format"] == ERASURE_FORMAT:
+            self._check_erasure(row, said)
+        elif said["format"] != FORMAT:
+            raise _unreadable(row[0])
+        elif row[6] is None:
+            self._missing[row[0]] = row[1] + row[2]
+        else:
+            self._check_personal(row, said)
+
     def _check_personal(self, row: Row, said: dict[str, Any]) -> None:
         position, key, content, public, _, data_subject_id, salt, personal = row
         if salt is None or personal is None:
             raise _unreadable(position)
-        if hashlib.sha256(salt + personal).hexdigest() != said["personal_digest"]:
+        if _sha256(salt + personal).hexdigest() != said["personal_digest"]:
             raise LedgerCorruptError(
                 f"the personal part of position {position} was changed",
                 position,
@@ -111,7 +117,7 @@ class Verification:
         used = self._key_prefix + whose.get("idempotency_key", "").encode()
         if (
             whose.get("data_subject_id", "") != data_subject_id
-            or hashlib.sha256(used).digest() != key
+            or _sha256(used).digest() != key
             or not _is_content(content, salt, public, personal, said)
         ):
             raise _changed(position)
@@ -144,17 +150,28 @@ def _is_content(
     it anew would cost more than all other checks. A quotation mark within a text is escaped, so
     none of the patterns can stand inside one.
     """
-    text = public.replace(b',"event_id":' + json.dumps(said["event_id"]).encode(), b"", 1)
+    event_id = b',"event_id":"%b"' % said["event_id"].encode()
+    if event_id not in public:  # it holds something that JSON escapes
+        event_id = b',"event_id":' + json.dumps(said["event_id"]).encode()
+    text = public.replace(event_id, b"", 1)
     text = text.replace(b',"personal_digest":"%b"' % said["personal_digest"].encode(),
                         b',"personal":' + personal, 1)  # fmt: skip
     text = text.replace(b',"position":%d' % said["position"], b"", 1)
     text = text.replace(b',"received_at_us":%d' % said["received_at_us"], b"", 1)
-    if hashlib.sha256(salt + text).digest() == content:
+    if _sha256(salt + text).digest() == content:
         return True
     # Sent without a time of its own: the ledger put in that of the receipt.
     time = b',"happened_at_us":%d' % said["happened_at_us"]
     unset = text.replace(time, b',"happened_at_us":0', 1)
-    return hashlib.sha256(salt + unset).digest() == content
+    return _sha256(salt + unset).digest() == content
+
+
+def _missing(position: int) -> LedgerCorruptError:
+    return LedgerCorruptError(f"position {position} is missing", position, "position_missing")
+
+
+def _broken(position: int) -> LedgerCorruptError:
+    return LedgerCorruptError(f"the chain breaks at position {position}", position, "chain_broken")
 
 
 def _unreadable(position: int) -> LedgerCorruptError:
