@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
 from consentry.app.output import Console
 from consentry.compiler.compile import CompileResult, compile_policies
+from consentry.compiler.load import OWN_PACKS
+from consentry.compiler.texts import check_translation, texts_of
 from consentry.diagnostics.diagnostic import Diagnostic, Severity
 from consentry.diagnostics.render import render_json, render_text
 from consentry.diagnostics.span import Source
+from consentry.lang.parse import parse_module
+from consentry.lang.tree import Module
 from consentry.pdp.folder import problem
 from consentry.pdp.sources import read_packs, read_policy_folder
+from consentry.pdp.translations import read_translations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +72,34 @@ def _read_file(path: Path) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
 
 
 def compile_path(path: Path) -> Compiled:
-    """Reads and compiles a set; every diagnostic is collected, none is raised."""
+    """Reads and compiles a set; every diagnostic is collected, none is raised.
+
+    Translations beside the policies are held against them, once the policies themselves are whole.
+    """
     sources, unread = read_path(path)
     packs = read_packs()
     result = compile_policies(sources, packs)
+    diagnostics = (*unread, *result.diagnostics)
+    shown = [*packs.values(), *sources]
+    if path.is_dir() and not any(diagnostic.is_error for diagnostic in diagnostics):
+        translations, problems = read_translations(path)
+        texts = texts_of([*result.modules, *own_packs(sources)])
+        stray = [found for each in translations for found in check_translation(each, texts)]
+        # What is wrong with a translation changes no decision and stops no load.
+        doubts = [replace(found, severity=Severity.WARNING) for found in (*problems, *stray)]
+        diagnostics = (*diagnostics, *doubts)
+        shown += [translation.source for translation in translations]
     return Compiled(
         result=result,
-        sources={source.name: source for source in (*packs.values(), *sources)},
-        diagnostics=(*unread, *result.diagnostics),
+        sources={source.name: source for source in shown},
+        diagnostics=diagnostics,
     )
+
+
+def own_packs(sources: Iterable[Source]) -> tuple[Module, ...]:
+    """The trees of the packs that stand beside the policies."""
+    own = [source for source in sources if source.name.startswith(OWN_PACKS)]
+    return tuple(parse_module(source).module for source in own)
 
 
 def counts_of(diagnostics: Sequence[Diagnostic]) -> tuple[int, int]:

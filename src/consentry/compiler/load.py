@@ -1,16 +1,20 @@
 """Parse all files, and find the packs that take part: `core` always, those that `use` names, and
 `strict` where no regime is used or declared.
+
+An author's own packs are the files below `packs/`: each is a pack with the name of its file, and
+takes part where `use` names it, so that a new law needs a file and nothing else.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
 from consentry.compiler.report import Report
-from consentry.diagnostics.span import Source
+from consentry.diagnostics.span import Source, Span
 from consentry.lang.parse import parse_module
 from consentry.lang.tree import (
     ClauseWord,
@@ -27,6 +31,10 @@ from consentry.lang.tree import (
 
 CORE_PACK: Final = "core"
 STRICT_PACK: Final = "strict"
+OWN_PACKS: Final = "packs/"
+"""Where an author's own packs stand, below the folder of the policy set."""
+
+_PACK_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 @dataclass(slots=True)
@@ -54,15 +62,59 @@ class Loaded:
 def load_all(sources: Sequence[Source], packs: Mapping[str, Source], report: Report) -> Loaded:
     """Parse the author's files and the packs they use."""
     loaded = Loaded()
-    ordered = sorted(sources, key=lambda source: source.name)
+    in_order = sorted(sources, key=lambda source: source.name)
+    ordered = [source for source in in_order if not source.name.startswith(OWN_PACKS)]
+    own = _own_packs([s for s in in_order if s.name.startswith(OWN_PACKS)], packs, report)
+    packs = {**packs, **own}
     loaded.house = tuple(_parse(source, report) for source in ordered)
     _load_pack(CORE_PACK, packs, loaded, report)
     for module in loaded.house:
         _load_used(module, packs, loaded, report)
+    for name, source in own.items():
+        if name not in loaded.packs:
+            _warn_about_unused(name, source, report)
     if not any(loaded.regimes()) and not report.hides_unknown:
         _load_pack(STRICT_PACK, packs, loaded, report)
     loaded.digest = _digest(ordered, [(name, packs[name]) for name in loaded.packs])
     return loaded
+
+
+def _own_packs(
+    sources: Sequence[Source], shipped: Mapping[str, Source], report: Report
+) -> dict[str, Source]:
+    """The author's packs by name; one whose name is no name or is taken is an error."""
+    found: dict[str, Source] = {}
+    for source in sources:
+        name = source.name.rpartition("/")[2].removesuffix(".policy")
+        place = Span(source.name, 0, 0, 1, 1)
+        if _PACK_NAME.fullmatch(name) is None:
+            report.error(
+                "F543",
+                f"`{name}` cannot be the name of a pack",
+                place,
+                help="name the file in lower case, such as `packs/house_law.policy`",
+            )
+        elif name in shipped or name in found:
+            taken = f"`{found[name].name}`" if name in found else "a pack that is shipped"
+            report.error(
+                "F544",
+                f"pack `{name}` is there already",
+                place,
+                label=f"{taken} has this name",
+                help="give the file another name; the regime in it may keep its own",
+            )
+        else:
+            found[name] = source
+    return found
+
+
+def _warn_about_unused(name: str, source: Source, report: Report) -> None:
+    report.warning(
+        "F545",
+        f"pack `{name}` is not used",
+        Span(source.name, 0, 0, 1, 1),
+        help=f"write `use {name}`, or take the file away",
+    )
 
 
 def _parse(source: Source, report: Report) -> Module:
@@ -106,6 +158,24 @@ def _report_unknown_pack(name: Name, packs: Mapping[str, Source], report: Report
 
 
 def _check_version(used: Used, pinned: Text, pack: Module, report: Report) -> None:
+    versions = versions_of(pack)
+    if pinned.value in versions:
+        return
+    at_hand = "no version"
+    if versions:
+        quoted = " and ".join(f"`{version}`" for version in versions)
+        at_hand = f"version{'s' if len(versions) > 1 else ''} {quoted}"
+    report.error(
+        "R202",
+        f"pack `{used.name.text}` is not at version `{pinned.value}`",
+        pinned.span,
+        label=f"the pack at hand has {at_hand}",
+        help=f'pin "{versions[0]}" after reading what changed' if versions else "",
+    )
+
+
+def versions_of(pack: Module) -> tuple[str, ...]:
+    """The versions of the regimes in a pack, each once, in their order."""
     versions = [
         clause.value.value
         for declaration in pack.declarations
@@ -113,16 +183,7 @@ def _check_version(used: Used, pinned: Text, pack: Module, report: Report) -> No
         for clause in declaration.clauses
         if clause.word is ClauseWord.VERSION and isinstance(clause.value, Text)
     ]
-    if pinned.value in versions:
-        return
-    shipped = f"version {versions[0]}" if versions else "no version"
-    report.error(
-        "R202",
-        f"pack `{used.name.text}` is not at version `{pinned.value}`",
-        pinned.span,
-        label=f"the pack at hand has {shipped}",
-        help=f'pin "{versions[0]}" after reading what changed' if versions else "",
-    )
+    return tuple(dict.fromkeys(versions))
 
 
 def _refuse_house_parts(module: Module, report: Report) -> None:

@@ -170,4 +170,53 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         "the state folder is full",
         "the state folder has space",
     ),
+    _about(
+        "F540",
+        "a translation is not TOML",
+        "A file such as `shop.th.toml` holds the texts of a policy set in another language, in"
+        " TOML. Texts stand in double quotes, and so does a name with a dot in it.",
+        "policies/shop.th.toml holds: [purpose] marketing = no quotes",
+        'policies/shop.th.toml holds: [purpose] marketing = "quotes"',
+    ),
+    _about(
+        "F541",
+        "a translation of another shape",
+        "A translation has a table for each keyword of the language (`[data]`, `[purpose]`,"
+        " `[rule]` and so on), and in it a text for each name.",
+        'policies/shop.th.toml holds: [purposes] marketing = "…"',
+        'policies/shop.th.toml holds: [purpose] marketing = "…"',
+    ),
+    _about(
+        "F542",
+        "a translation of what is not there",
+        "The name is not one that the policies declare with a text: it is misspelt, or it has gone"
+        " from the policies. A rule of a regime is named `regime.rule`.",
+        'policies/shop.th.toml translates the purpose "marketting"',
+        'policies/shop.th.toml translates the purpose "marketing"',
+    ),
+    _about(
+        "F543",
+        "the name of a pack is not a name",
+        "A file below `packs/` is a law pack with the name of the file, and `use` can only name it"
+        " if that is a name of the language. Tests of a pack stand outside of `packs/`.",
+        "policies/packs/House-Law.policy",
+        "policies/packs/house_law.policy",
+    ),
+    _about(
+        "F544",
+        "a pack of this name is there already",
+        "A pack of your own may not take the place of one that is shipped, nor of another of your"
+        " own: `use` would not say which law is meant. To stay with an older text of a shipped"
+        " pack, keep it under another name; its regimes keep theirs.",
+        "policies/packs/strict.policy",
+        "policies/packs/strict_2026.policy",
+    ),
+    _about(
+        "F545",
+        "a pack is not used",
+        "The file below `packs/` takes no part in the policy set, since no `use` names it: what it"
+        " forbids is not forbidden. This is a warning.",
+        "policies/packs/house_law.policy, and no `use house_law`",
+        "policies/packs/house_law.policy, and `use house_law`",
+    ),
 )
