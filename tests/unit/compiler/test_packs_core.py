@@ -23,14 +23,17 @@ consent_expired consent_unproven consent_invalid consent_superseded consent_scop
 consent_scope_purpose consent_scope_category consent_scope_channel consent_scope_recipient
 explicit_consent_required joint_consent_required guardian_consent_required
 eprivacy_consent_required transfer_no_mechanism condition_not_met
+exempt_anonymous rights_fulfilment legal_claims soft_opt_in minor_opt_in_valid
+opt_in_after_conflict financial_incentive_retained service_provider_disclosure reask_allowed
 consent_valid guardian_consent_valid
 contract_necessary legal_obligation vital_interest public_task legitimate_interest
-permitted_by_policy
+recognised_legitimate_interest credit_protection opt_out_not_exercised
+permitted_by_policy not_regulated
 """
 ORDER = _ORDER.split()
 _ACTIONS = """
 read use collect combine derive profile store delete export contact disclose share sell transfer
-decide
+decide access_device request_consent
 """
 _CHANNELS = """
 email sms phone post push in_app web in_person
