@@ -219,6 +219,7 @@ class World:
     policies: FakePolicies = field(default_factory=FakePolicies)
     metrics: Metrics = field(default_factory=Metrics)
     is_ledger_usable: bool = True
+    keeping: Any = None
     on_call: Callable[[], None] = lambda: None
     sidecar: Sidecar = field(init=False)
     bound: BoundAddresses = field(init=False)
@@ -242,6 +243,7 @@ class World:
             clock=FakeClock(),
             options=ServerOptions(**(settings | options)),
             is_ledger_usable=lambda: self.is_ledger_usable,
+            keeping=self.keeping,
         )
 
 

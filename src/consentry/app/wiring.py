@@ -15,6 +15,7 @@ from typing import Final
 from consentry.app.settings import Settings
 from consentry.app.system import ProcessIds, SystemClock
 from consentry.consent.sqlite import SqliteLedger
+from consentry.consent.verifier import Verifier
 from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.cache import AnswerCache
 from consentry.pdp.decision_point import CacheMode, DecisionPoint
@@ -23,6 +24,7 @@ from consentry.pdp.policy_store import LoadResult, PolicyStore
 from consentry.pdp.sources import read_packs, read_policy_folder
 from consentry.pdp.watcher import PolicyWatcher
 from consentry.server.codec import ProtoCodec
+from consentry.server.ledger_service import LedgerMethods
 from consentry.server.options import BoundAddresses, ServerOptions
 from consentry.server.sidecar import Sidecar
 from consentry.telemetry.audit import AuditLog
@@ -62,6 +64,9 @@ class Application:
         self.ledger = SqliteLedger(state / LEDGER_FOLDER / LEDGER_FILE, clock=clock, ids=ids)
         opening.callback(self.ledger.close)
         clock.start_from(self.ledger.newest_us())
+        self.verifier = Verifier(self.ledger, clock)
+        opening.callback(self.verifier.close)
+        watch_ledger(self.metrics, self.ledger, self.verifier)
         folder = settings.policies.path
         self.store = PolicyStore(
             read_sources=lambda: read_policy_folder(folder),
@@ -91,6 +96,7 @@ class Application:
             metrics=self.metrics,
             clock=clock,
             options=server_options(settings, told_version),
+            keeping=LedgerMethods(ledger=self.ledger, eraser=self.ledger, verifier=self.verifier),
         )
         self.watcher = PolicyWatcher(
             look=lambda: look_at_folder(folder),
@@ -128,6 +134,7 @@ class Application:
         if self.audit is not None:
             self.audit.start()
         bound = self.sidecar.start()
+        self.verifier.start()
         if self.settings.policies.is_watched:
             self.watcher.start()
             self._stack.callback(self.watcher.close)
@@ -145,6 +152,13 @@ class Application:
         """Closes what is left: doors at once, then watcher, ledger and decision log."""
         self.sidecar.stop()
         self._stack.close()
+
+
+def watch_ledger(metrics: Metrics, ledger: SqliteLedger, verifier: Verifier) -> None:
+    """Shows at each scrape whether the ledger is whole and has room."""
+    metrics.watch_gauge("ledger_verified_position", lambda: verifier.progress.position)
+    metrics.watch_gauge("ledger_damaged", lambda: verifier.progress.fault is not None)
+    metrics.watch_gauge("ledger_space_short", lambda: ledger.is_space_short)
 
 
 def make_state_folders(state: Path) -> None:

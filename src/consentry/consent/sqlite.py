@@ -239,6 +239,11 @@ class SqliteLedger:
         """Position of the newest event that all cells show."""
         return self._position
 
+    @property
+    def is_space_short(self) -> bool:
+        """Whether only what narrows is recorded, for want of space."""
+        return self._reserve.is_short
+
     def newest_us(self) -> int:
         """When the newest event was received; 0 without one. The clock must not stand before it."""
         return self._head.received_at_us

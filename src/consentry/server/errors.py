@@ -6,6 +6,7 @@
 | unknown names in an event | FAILED_PRECONDITION                                                 |
 | state errors              | UNAVAILABLE or FAILED_PRECONDITION                                  |
 | a key used twice          | ALREADY_EXISTS                                                      |
+| nothing found             | NOT_FOUND                                                           |
 | bugs                      | INTERNAL with an opaque id, found again in the log                  |
 """
 
@@ -25,7 +26,10 @@ from consentry.consent.errors import (
     IdempotencyConflictError,
     LedgerCorruptError,
     LedgerError,
+    LedgerFullError,
+    LedgerReadOnlyError,
     LedgerUnavailableError,
+    RightsStandError,
 )
 from consentry.model.request import FieldViolation, RequestError
 from consentry.pdp.errors import NotReadyError, NotYetThereError
@@ -40,6 +44,14 @@ ERROR_DOMAIN: Final = "consentry"
 
 class DeadlineError(Exception):
     """The caller's time was up before the question was looked at."""
+
+
+class UnknownEventError(Exception):
+    """The person has no such event."""
+
+
+class NoSigningKeyError(Exception):
+    """Something is to be signed, and there is no key."""
 
 
 class UnknownNameError(Exception):
@@ -75,6 +87,27 @@ def status_of(problem: BaseException, method: str) -> status_pb2.Status:
             )  # fmt: skip
         case NotReadyError():
             return _plain(code_pb2.UNAVAILABLE, "no_policies", "no policy set is loaded")
+        case RightsStandError():
+            return _bad_request(
+                code_pb2.FAILED_PRECONDITION,
+                "rights stand",
+                [violation("with_rights", "rights_stand")],
+            )
+        case UnknownEventError():
+            return _plain(code_pb2.NOT_FOUND, "event_unknown", "the person has no such event")
+        case NoSigningKeyError():
+            return _plain(
+                code_pb2.FAILED_PRECONDITION, "no_signing_key", "there is no key to sign with"
+            )
+        case LedgerFullError():
+            return _plain(
+                code_pb2.RESOURCE_EXHAUSTED, "ledger_full",
+                "no space is left for the consent ledger; what narrows is recorded last",
+            )  # fmt: skip
+        case LedgerReadOnlyError():
+            return _plain(
+                code_pb2.UNAVAILABLE, "ledger_read_only", "the consent ledger cannot be written"
+            )
         case LedgerUnavailableError():
             return _plain(
                 code_pb2.UNAVAILABLE, "ledger_unavailable", "the consent ledger cannot be used now"

@@ -50,6 +50,56 @@ class ConsentLedger(Protocol):
     ) -> Sequence[ConsentEvent]: ...
 
 
+class ErasedPerson(Protocol):
+    """What an erasure did."""
+
+    @property
+    def count(self) -> int: ...
+
+
+class Eraser(Protocol):
+    """Forgets a person; a ledger."""
+
+    def erase(self, data_subject_id: str, *, with_rights: bool = False) -> ErasedPerson: ...
+
+
+class LedgerFault(Protocol):
+    """What is wrong with the ledger, and where."""
+
+    @property
+    def position(self) -> int | None: ...
+    @property
+    def code(self) -> str: ...
+
+
+class Verified(Protocol):
+    """How far the ledger's chain has been verified."""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def digest(self) -> bytes: ...
+    @property
+    def erased_count(self) -> int: ...
+    @property
+    def is_done(self) -> bool: ...
+    @property
+    def fault(self) -> LedgerFault | None: ...
+    @property
+    def started_at_us(self) -> int: ...
+    @property
+    def ended_at_us(self) -> int: ...
+
+
+class LedgerVerifier(Protocol):
+    """Verifies the ledger behind everything else."""
+
+    @property
+    def progress(self) -> Verified: ...
+
+    def again(self) -> None: ...
+
+
 class ActivePolicies(Protocol):
     """The active policy set, as `pdp.snapshot` publishes it."""
 

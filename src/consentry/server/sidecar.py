@@ -15,6 +15,7 @@ from consentry.server.door import Entry, bounded
 from consentry.server.grpc_server import GrpcServer
 from consentry.server.health import Health, reflection_entries
 from consentry.server.http import HttpDoor, build_app
+from consentry.server.ledger_service import LedgerMethods
 from consentry.server.options import BoundAddresses, ServerOptions
 from consentry.server.page_tokens import PageTokens
 from consentry.server.policy_service import PolicyMethods
@@ -82,6 +83,7 @@ class Sidecar:
         clock: Clock,
         options: ServerOptions,
         is_ledger_usable: LedgerProbe | None = None,
+        keeping: LedgerMethods | None = None,
     ) -> None:
         self._options: Final = options
         self._policies: Final = policies
@@ -105,6 +107,7 @@ class Sidecar:
             self._guarded(metrics, authorization.behaviours(), check)
             | self._guarded(metrics, consent.behaviours(), wait)
             | self._guarded(metrics, policy.behaviours(), wait)
+            | self._guarded(metrics, keeping.behaviours() if keeping else {}, wait)
             | self.health.entries()
             | reflection_entries(self.pools.reflect),
             options,

@@ -54,6 +54,7 @@ SENTENCES: Final[dict[str, str]] = {
     "channel_unknown": "is not a channel of the active policy set",
     "regime_unknown": "is not a regime of the active policy set",
     "idempotency_conflict": "was used before with other content",
+    "rights_stand": "must be set to forget objections, opt-outs and the like that stand",
     "bad_position": "must be a ledger position, a whole number",
     "bad_token": "is not a page token that this server gave for this list",
 }

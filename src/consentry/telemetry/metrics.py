@@ -86,6 +86,16 @@ GAUGES: Final[dict[str, str]] = {
         "Position of the newest consent event this sidecar has seen. Sidecars that differ for"
         " longer than the bound are cut off."
     ),
+    "ledger_verified_position": (
+        "Everything up to here was verified since the start. At rest below the ledger's position:"
+        " the walk was stopped, see the log."
+    ),
+    "ledger_damaged": (
+        "1 where the ledger was found damaged or changed; nothing is served from it then. Page."
+    ),
+    "ledger_space_short": (
+        "1 where the disk is full and only withdrawals and the like are recorded. Page."
+    ),
     "audit_queue_depth": "Decision log records waiting to be written; growing means a slow sink.",
     "policy_loaded_timestamp_seconds": (
         "When the active policy set was loaded. Compare with your last rollout."

@@ -50,6 +50,21 @@ class ConsentServiceStub(object):
                 request_serializer=consentry_dot_v1_dot_consent__pb2.ListConsentEventsRequest.SerializeToString,
                 response_deserializer=consentry_dot_v1_dot_consent__pb2.ListConsentEventsResponse.FromString,
                 _registered_method=True)
+        self.GetReceipt = channel.unary_unary(
+                '/consentry.v1.ConsentService/GetReceipt',
+                request_serializer=consentry_dot_v1_dot_consent__pb2.GetReceiptRequest.SerializeToString,
+                response_deserializer=consentry_dot_v1_dot_consent__pb2.GetReceiptResponse.FromString,
+                _registered_method=True)
+        self.VerifyLedger = channel.unary_unary(
+                '/consentry.v1.ConsentService/VerifyLedger',
+                request_serializer=consentry_dot_v1_dot_consent__pb2.VerifyLedgerRequest.SerializeToString,
+                response_deserializer=consentry_dot_v1_dot_consent__pb2.VerifyLedgerResponse.FromString,
+                _registered_method=True)
+        self.ErasePersonalData = channel.unary_unary(
+                '/consentry.v1.ConsentService/ErasePersonalData',
+                request_serializer=consentry_dot_v1_dot_consent__pb2.ErasePersonalDataRequest.SerializeToString,
+                response_deserializer=consentry_dot_v1_dot_consent__pb2.ErasePersonalDataResponse.FromString,
+                _registered_method=True)
 
 
 class ConsentServiceServicer(object):
@@ -79,6 +94,30 @@ class ConsentServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReceipt(self, request, context):
+        """A signed receipt of one event, for the person to keep. FAILED_PRECONDITION where the sidecar has
+        no key to sign with, NOT_FOUND where the person has no such event.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyLedger(self, request, context):
+        """How far the hash chain has been verified since the start, or since it was last asked for. The
+        walk goes on by itself, behind all other work; ask again to see it advance.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ErasePersonalData(self, request, context):
+        """Forgets a person: takes the personal part of every event away, durably, and leaves the chain
+        whole. FAILED_PRECONDITION where an objection, opt-out or the like would be forgotten with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +135,21 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.ListConsentEvents,
                     request_deserializer=consentry_dot_v1_dot_consent__pb2.ListConsentEventsRequest.FromString,
                     response_serializer=consentry_dot_v1_dot_consent__pb2.ListConsentEventsResponse.SerializeToString,
+            ),
+            'GetReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReceipt,
+                    request_deserializer=consentry_dot_v1_dot_consent__pb2.GetReceiptRequest.FromString,
+                    response_serializer=consentry_dot_v1_dot_consent__pb2.GetReceiptResponse.SerializeToString,
+            ),
+            'VerifyLedger': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyLedger,
+                    request_deserializer=consentry_dot_v1_dot_consent__pb2.VerifyLedgerRequest.FromString,
+                    response_serializer=consentry_dot_v1_dot_consent__pb2.VerifyLedgerResponse.SerializeToString,
+            ),
+            'ErasePersonalData': grpc.unary_unary_rpc_method_handler(
+                    servicer.ErasePersonalData,
+                    request_deserializer=consentry_dot_v1_dot_consent__pb2.ErasePersonalDataRequest.FromString,
+                    response_serializer=consentry_dot_v1_dot_consent__pb2.ErasePersonalDataResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -180,6 +234,87 @@ class ConsentService(object):
             '/consentry.v1.ConsentService/ListConsentEvents',
             consentry_dot_v1_dot_consent__pb2.ListConsentEventsRequest.SerializeToString,
             consentry_dot_v1_dot_consent__pb2.ListConsentEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/consentry.v1.ConsentService/GetReceipt',
+            consentry_dot_v1_dot_consent__pb2.GetReceiptRequest.SerializeToString,
+            consentry_dot_v1_dot_consent__pb2.GetReceiptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyLedger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/consentry.v1.ConsentService/VerifyLedger',
+            consentry_dot_v1_dot_consent__pb2.VerifyLedgerRequest.SerializeToString,
+            consentry_dot_v1_dot_consent__pb2.VerifyLedgerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ErasePersonalData(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/consentry.v1.ConsentService/ErasePersonalData',
+            consentry_dot_v1_dot_consent__pb2.ErasePersonalDataRequest.SerializeToString,
+            consentry_dot_v1_dot_consent__pb2.ErasePersonalDataResponse.FromString,
             options,
             channel_credentials,
             insecure,

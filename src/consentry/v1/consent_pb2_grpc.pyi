@@ -42,6 +42,18 @@ class ConsentServiceStub:
     """The effective state for one person, by purpose, with the events behind it."""
     ListConsentEvents: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]
     """History of one person, oldest first, paged."""
+    GetReceipt: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetReceiptRequest, _consent_pb2.GetReceiptResponse]
+    """A signed receipt of one event, for the person to keep. FAILED_PRECONDITION where the sidecar has
+    no key to sign with, NOT_FOUND where the person has no such event.
+    """
+    VerifyLedger: _grpc.UnaryUnaryMultiCallable[_consent_pb2.VerifyLedgerRequest, _consent_pb2.VerifyLedgerResponse]
+    """How far the hash chain has been verified since the start, or since it was last asked for. The
+    walk goes on by itself, behind all other work; ask again to see it advance.
+    """
+    ErasePersonalData: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ErasePersonalDataRequest, _consent_pb2.ErasePersonalDataResponse]
+    """Forgets a person: takes the personal part of every event away, durably, and leaves the chain
+    whole. FAILED_PRECONDITION where an objection, opt-out or the like would be forgotten with it.
+    """
 
 @_typing.type_check_only
 class ConsentServiceAsyncStub(ConsentServiceStub):
@@ -57,6 +69,18 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """The effective state for one person, by purpose, with the events behind it."""
     ListConsentEvents: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]  # type: ignore[assignment]
     """History of one person, oldest first, paged."""
+    GetReceipt: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetReceiptRequest, _consent_pb2.GetReceiptResponse]  # type: ignore[assignment]
+    """A signed receipt of one event, for the person to keep. FAILED_PRECONDITION where the sidecar has
+    no key to sign with, NOT_FOUND where the person has no such event.
+    """
+    VerifyLedger: _aio.UnaryUnaryMultiCallable[_consent_pb2.VerifyLedgerRequest, _consent_pb2.VerifyLedgerResponse]  # type: ignore[assignment]
+    """How far the hash chain has been verified since the start, or since it was last asked for. The
+    walk goes on by itself, behind all other work; ask again to see it advance.
+    """
+    ErasePersonalData: _aio.UnaryUnaryMultiCallable[_consent_pb2.ErasePersonalDataRequest, _consent_pb2.ErasePersonalDataResponse]  # type: ignore[assignment]
+    """Forgets a person: takes the personal part of every event away, durably, and leaves the chain
+    whole. FAILED_PRECONDITION where an objection, opt-out or the like would be forgotten with it.
+    """
 
 class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     """The consent ledger: append-only events, answered only when durable."""
@@ -87,5 +111,35 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.ListConsentEventsResponse, _abc.Awaitable[_consent_pb2.ListConsentEventsResponse]]:
         """History of one person, oldest first, paged."""
+
+    @_abc_1.abstractmethod
+    def GetReceipt(
+        self,
+        request: _consent_pb2.GetReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.GetReceiptResponse, _abc.Awaitable[_consent_pb2.GetReceiptResponse]]:
+        """A signed receipt of one event, for the person to keep. FAILED_PRECONDITION where the sidecar has
+        no key to sign with, NOT_FOUND where the person has no such event.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyLedger(
+        self,
+        request: _consent_pb2.VerifyLedgerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.VerifyLedgerResponse, _abc.Awaitable[_consent_pb2.VerifyLedgerResponse]]:
+        """How far the hash chain has been verified since the start, or since it was last asked for. The
+        walk goes on by itself, behind all other work; ask again to see it advance.
+        """
+
+    @_abc_1.abstractmethod
+    def ErasePersonalData(
+        self,
+        request: _consent_pb2.ErasePersonalDataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.ErasePersonalDataResponse, _abc.Awaitable[_consent_pb2.ErasePersonalDataResponse]]:
+        """Forgets a person: takes the personal part of every event away, durably, and leaves the chain
+        whole. FAILED_PRECONDITION where an objection, opt-out or the like would be forgotten with it.
+        """
 
 def add_ConsentServiceServicer_to_server(servicer: ConsentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
