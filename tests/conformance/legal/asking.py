@@ -171,7 +171,8 @@ def _events(facts: Facts) -> Iterator[ConsentEvent]:
         qualities = {"after_conflict_notice"} if optin.after_conflict_notice else set[str]()
         for tag in ("sale", "sharing"):
             event = _event(facts, EventKind.GIVEN, optin.at, Scope(tag=tag))
-            yield replace(event, by=_AUTHORS[optin.by], qualities=frozenset(qualities))
+            by, notice = _AUTHORS[optin.by], _current_notice(facts)
+            yield replace(event, by=by, notice=notice, qualities=frozenset(qualities))
     rights = facts.rights
     if rights.erased_at:
         yield _event(facts, EventKind.ERASED, rights.erased_at, Scope())
@@ -243,8 +244,7 @@ def _tcf_events(facts: Facts, tcf: Tcf) -> Iterator[ConsentEvent]:
     for purpose in tcf.purpose_consents:
         scope = Scope(purpose=TCF_PURPOSES[purpose], recipients=recipients)
         event = _event(facts, EventKind.GIVEN, tcf.created, scope)
-        notice = str(facts.notice.current) if facts.notice else ""
-        yield replace(event, notice=notice)
+        yield replace(event, notice=_current_notice(facts))
 
 
 def _event(facts: Facts, kind: EventKind, at: datetime, scope: Scope) -> ConsentEvent:
@@ -256,6 +256,10 @@ def _event(facts: Facts, kind: EventKind, at: datetime, scope: Scope) -> Consent
         received_at_us=_us(at),
         proof=_PROOF,
     )
+
+
+def _current_notice(facts: Facts) -> str:
+    return str(facts.notice.current) if facts.notice else ""
 
 
 def _vendor(number: int) -> str:
