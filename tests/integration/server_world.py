@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +28,7 @@ from consentry.model.request import RequestError
 from consentry.model.trees import DataNode, PurposeNode
 from consentry.pdp.errors import NotReadyError, NotYetThereError
 from consentry.server.codec import ProtoCodec
+from consentry.server.handles import Handles
 from consentry.server.options import BoundAddresses, ServerOptions
 from consentry.server.sidecar import Sidecar
 from consentry.telemetry.metrics import Metrics
@@ -75,7 +76,8 @@ class FakeDecider:
     """Answers PERMIT to all; a test may hold calls back or make them fail."""
 
     def __init__(self) -> None:
-        self.codec = ProtoCodec()
+        self.handles = Handles(b"instance", b"key")
+        self.codec = ProtoCodec(self.handles)
         self.failure: BaseException | None = None
         self.position = 7
         self.may_answer = threading.Event()
@@ -143,6 +145,15 @@ class FakeLedger:
         self.events: list[ConsentEvent] = []
         self.failure: Exception | None = None
         self.is_available = True
+        self.lease: Any = None
+        self.listeners: list[Callable[[Any, int], None]] = []
+
+    def on_change(self, listener: Callable[[Any, int], None]) -> None:
+        self.listeners.append(listener)
+
+    def tell(self, names: Collection[str] | None, position: int) -> None:
+        for listener in self.listeners:
+            listener(names, position)
 
     def record(self, events: Sequence[ConsentEvent]) -> list[Any]:
         if self.failure is not None:
@@ -159,6 +170,7 @@ class FakeLedger:
                     is_replay=False,
                 )
             )  # fmt: skip
+        self.tell({event.data_subject_id for event in events}, len(self.events))
         return out
 
     def view(self, data_subject_id: str) -> FakeView:
@@ -185,6 +197,10 @@ class FakePolicies:
         )
         self.failure: Exception | None = None
         self.on_call: Callable[[], None] = lambda: None
+        self.listeners: list[Callable[[Any], None]] = []
+
+    def on_change(self, listener: Callable[[Any], None]) -> None:
+        self.listeners.append(listener)
 
     def is_fresh(self) -> bool:
         return True
@@ -242,6 +258,7 @@ class World:
             metrics=self.metrics,
             clock=FakeClock(),
             options=ServerOptions(**(settings | options)),
+            handles=self.decider.handles,
             is_ledger_usable=lambda: self.is_ledger_usable,
             keeping=self.keeping,
         )

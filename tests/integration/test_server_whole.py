@@ -212,7 +212,9 @@ def test_policies_are_validated_with_the_diagnostics_of_the_command_line(running
 def test_ledger_that_was_closed_takes_readiness_away(running: Any, tmp_path: Path) -> None:
     clock = SystemClock()
     ledger = SqliteLedger(tmp_path / "c.sqlite", clock=clock, ids=ProcessIds())
-    store = SimpleNamespace(current=object(), is_fresh=lambda: True)
+    store = SimpleNamespace(
+        current=object(), is_fresh=lambda: True, on_change=lambda listener: None
+    )
     sidecar = Sidecar(
         decider=SimpleNamespace(),  # type: ignore[arg-type]
         ledger=ledger,

@@ -94,6 +94,12 @@ class ServerSettings(_Section):
     check_threads: PositiveInt = Field(default=4, description="Threads for checks.")
     check_limit: PositiveInt = Field(default=256, description="Checks in flight before refusing.")
     wait_limit: PositiveInt = Field(default=64, description="Writes in flight before refusing.")
+    stream_limit: PositiveInt = Field(
+        default=64, description="Calls that stay open (CheckStream, Watch) before refusing."
+    )
+    watch_bound_s: PositiveFloat = Field(
+        default=2.0, description="How long a cache at a caller's side may live on in silence."
+    )
     drain_delay_s: _NotNegative = Field(
         default=3.0, description="How long to serve on after SIGTERM while readiness says no."
     )

@@ -24,6 +24,7 @@ from consentry.pdp.policy_store import LoadResult, PolicyStore
 from consentry.pdp.sources import read_packs, read_policy_folder
 from consentry.pdp.watcher import PolicyWatcher
 from consentry.server.codec import ProtoCodec
+from consentry.server.handles import new_handles
 from consentry.server.ledger_service import LedgerMethods
 from consentry.server.options import BoundAddresses, ServerOptions
 from consentry.server.sidecar import Sidecar
@@ -57,6 +58,7 @@ class Application:
         settings = self.settings
         clock, ids = SystemClock(), ProcessIds()
         told_version = version("consentry")
+        handles = new_handles()
         state = settings.state.path
         make_state_folders(state)
         self.metrics = Metrics(version=told_version)
@@ -80,7 +82,7 @@ class Application:
         self.point = DecisionPoint(
             policies=self.store,
             ledger=self.ledger,
-            codec=ProtoCodec(),
+            codec=ProtoCodec(handles),
             clock=clock,
             ids=ids,
             metrics=self.metrics,
@@ -97,6 +99,7 @@ class Application:
             clock=clock,
             options=server_options(settings, told_version),
             keeping=LedgerMethods(ledger=self.ledger, eraser=self.ledger, verifier=self.verifier),
+            handles=handles,
         )
         self.watcher = PolicyWatcher(
             look=lambda: look_at_folder(folder),
@@ -188,6 +191,8 @@ def server_options(settings: Settings, told_version: str) -> ServerOptions:
         check_threads=server.check_threads,
         check_limit=server.check_limit,
         wait_limit=server.wait_limit,
+        stream_limit=server.stream_limit,
+        watch_bound_s=server.watch_bound_s,
         drain_delay_s=server.drain_delay_s,
         grace_s=server.grace_s,
         version=told_version,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from consentry.consent.lease import Lease
 from consentry.model.consent import ConsentEvent, ConsentView
@@ -37,6 +37,10 @@ class SubjectCell:
     def __init__(self) -> None:
         self.view: ConsentView | None = None
         self.change_count = 0
+
+
+ChangeListener: TypeAlias = Callable[[Collection[str] | None, int], None]
+"""Told whose views moved (None: anybody's may have) and the position they moved to."""
 
 
 class Ledger(Protocol):
@@ -73,6 +77,13 @@ class Ledger(Protocol):
         """How long what it shows may be used; None where it is itself the source.
 
         To be read before a view, and asked again once the answer is made: see `Lease`.
+        """
+        ...
+
+    def on_change(self, listener: ChangeListener) -> None:
+        """Call `listener` whenever views moved: after the cells, before the acknowledgement.
+
+        It is called in the thread that records, in the order of positions, and must not wait.
         """
         ...
 

@@ -21,7 +21,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from consentry.consent.ledger import SubjectCell
+from consentry.consent.ledger import ChangeListener, SubjectCell
 from consentry.consent.resolver import SubjectView
 from consentry.model.consent import ConsentEvent, ConsentView
 
@@ -40,6 +40,11 @@ class SubjectCells:
         self._capacity = max(1, capacity)
         self._cells: OrderedDict[str, SubjectCell] = OrderedDict()
         self._lock = threading.Lock()
+        self._listeners: list[ChangeListener] = []
+
+    def on_change(self, listener: ChangeListener) -> None:
+        """Call `listener` after each publication; see the port."""
+        self._listeners.append(listener)
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -87,22 +92,34 @@ class SubjectCells:
                 cell.change_count += 1
                 if isinstance(cell.view, SubjectView):
                     cell.view = _with(cell.view, added, position, read_at_us)
+        for listener in self._listeners:
+            listener(events.keys(), position)
 
-    def forget(self, data_subject_id: str) -> None:
-        """Empties the person's cell: what was held of them is no longer so. After the commit."""
+    def forget(self, data_subject_id: str, position: int) -> None:
+        """Empties the person's cell: what was held of them is no longer so. After the commit.
+
+        `position` is that of the event which says so.
+        """
         with self._lock:
             cell = self._cells.get(data_subject_id)
             if cell is not None:
                 cell.change_count += 1
                 cell.view = None
+        for listener in self._listeners:
+            listener((data_subject_id,), position)
 
-    def forget_all(self) -> None:
-        """Empties every cell for good; the next reading of a person goes to the store."""
+    def forget_all(self, position: int) -> None:
+        """Empties every cell for good; the next reading of a person goes to the store.
+
+        `position` is that of the newest event which those readings may show.
+        """
         with self._lock:
             for cell in self._cells.values():
                 cell.change_count += 1
                 cell.view = None
             self._cells.clear()
+        for listener in self._listeners:
+            listener(None, position)
 
     def _may_store(self, data_subject_id: str, cell: SubjectCell, change_count: int) -> bool:
         # INVARIANT: a cell outside the table is not told of new events, so it must stay empty.

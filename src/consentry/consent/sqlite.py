@@ -39,7 +39,7 @@ from consentry.consent.errors import (
     RightsStandError,
 )
 from consentry.consent.event_codec import genesis_digest
-from consentry.consent.ledger import Recorded, SubjectCell
+from consentry.consent.ledger import ChangeListener, Recorded, SubjectCell
 from consentry.consent.memory import DEFAULT_CAPACITY, SubjectCells
 from consentry.consent.reserve import RESERVE_BYTES, Reserve
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
@@ -197,7 +197,7 @@ class SqliteLedger:
                 raise RightsStandError(tuple(sorted({event.kind.value for event in standing})))
             with self._suspecting():
                 count, head = self._erase(data_subject_id)
-                self._cells.forget(data_subject_id)
+                self._cells.forget(data_subject_id, head.position)
                 self._move(head)
                 self._failpoint("published")
             self._overwrite()
@@ -248,6 +248,10 @@ class SqliteLedger:
         """When the newest event was received; 0 without one. The clock must not stand before it."""
         return self._head.received_at_us
 
+    def on_change(self, listener: ChangeListener) -> None:
+        """Call `listener` whenever views moved; see the port."""
+        self._cells.on_change(listener)
+
     def list_events(
         self, data_subject_id: str, after_position: int, limit: int
     ) -> tuple[ConsentEvent, ...]:
@@ -280,8 +284,9 @@ class SqliteLedger:
     def mark_damaged(self, problem: LedgerCorruptError) -> None:
         """From now on nothing is read or recorded, and every view is unavailable."""
         self._damage = problem
-        # INVARIANT: after the mark, so that no view read before it is stored after.
-        self._cells.forget_all()
+        # INVARIANT: after the mark, so that no view read before it is stored after. No event will
+        # come any more: the position after the last one tells what was read before from all else.
+        self._cells.forget_all(self._position + 1)
 
     def _refuse_damage(self) -> None:
         if self._damage is not None:
@@ -295,7 +300,7 @@ class SqliteLedger:
             self._is_closed = True
             self._anchor.close()
             self._readers.close()
-            self._cells.forget_all()
+            self._cells.forget_all(self._position)
             self._writer.close()
             self._file_lock.release()
 
@@ -331,7 +336,7 @@ class SqliteLedger:
                 head.position + 1,
                 "rolled_back",
             )
-        self._cells.forget_all()
+        self._cells.forget_all(head.position)
         self._move(head)
         self._is_suspect = False
 

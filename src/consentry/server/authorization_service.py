@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -12,6 +13,7 @@ from consentry.server.errors import item_error
 from consentry.server.faults import malformed, violation
 from consentry.server.health import AUTHORIZATION_SERVICE
 from consentry.server.ports import Decider
+from consentry.server.streams import OpenStream, StreamBehaviour
 from consentry.server.text_checks import REQUIRED, TOO_MANY
 from consentry.v1 import wire_pb2
 
@@ -29,6 +31,30 @@ class AuthorizationMethods:
             f"/{AUTHORIZATION_SERVICE}/Check": self.check,
             f"/{AUTHORIZATION_SERVICE}/CheckBatch": self.check_batch,
         }
+
+    def streams(self) -> dict[str, StreamBehaviour]:
+        """Those that stay open, by full method name."""
+        return {f"/{AUTHORIZATION_SERVICE}/CheckStream": self.check_stream}
+
+    def check_stream(self, requests: Iterator[bytes], stream: OpenStream) -> Iterator[bytes]:
+        """The answers of one CheckStream, in the order of the questions; none ends it."""
+        for raw in stream.read(requests):
+            yield self._stream_item(raw, stream.call.at_least)
+
+    def _stream_item(self, raw: bytes, at_least: int) -> bytes:
+        reply = wire_pb2.RawStreamResponse()
+        try:
+            item = wire_pb2.RawStreamRequest.FromString(raw)
+            name = check_correlation_id(item.correlation_id, "correlation_id")
+            reply.correlation_id = name
+            reply.response = self._decider.check_bytes(
+                item.check, correlation_id=name, at_least=max(at_least, item.at_least)
+            )
+        except DecodeError:
+            reply.error.CopyFrom(item_error(malformed()))
+        except Exception as problem:  # noqa: BLE001  # told to who asked, and logged if it is a bug
+            reply.error.CopyFrom(item_error(problem))
+        return reply.SerializeToString()
 
     def check(self, raw: bytes, call: Call) -> bytes:
         """The answer to one question."""

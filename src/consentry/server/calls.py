@@ -27,7 +27,7 @@ AT_LEAST: Final = "consentry-at-least"
 MAX_CORRELATION_ID: Final = 128
 _MAX_POSITION: Final = 2**63 - 1
 
-_CODE_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
+CODE_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def build_guard(metrics: Metrics) -> Guard:
                 handled_ok.add()
                 seconds.observe(time.perf_counter() - begin)
                 return answer
-            metrics.grpc_handled.cell(*labels, _CODE_NAMES[status.code]).add()
+            metrics.grpc_handled.cell(*labels, CODE_NAMES[status.code]).add()
             seconds.observe(time.perf_counter() - begin)
             context.abort_with_status(grpc_status(status))
             raise AssertionError  # pragma: no cover  # abort always raises

@@ -10,6 +10,7 @@ from consentry.model.values import MICROS_PER_SECOND
 from consentry.pdp.codec import DecodedCheck
 from consentry.server.decode import decode_request, parse_check
 from consentry.server.decode_known import decode_known
+from consentry.server.handles import Handles
 from consentry.v1 import authorization_pb2 as wire
 from consentry.v1 import decision_pb2 as shapes
 from consentry.v1 import wire_pb2
@@ -37,9 +38,11 @@ class ProtoCodec:
     engine gives the same one again where nothing differs.
     """
 
-    __slots__ = ("_written",)
+    __slots__ = ("_handles", "_written")
 
-    def __init__(self) -> None:
+    def __init__(self, handles: Handles | None = None) -> None:
+        """With `handles`, answers tell how a cache at the caller's side may keep them."""
+        self._handles = handles
         # What was written is kept beside the objects it was written from, so that their ids, of
         # which the key is made, stay theirs.
         self._written: dict[_Key, tuple[Decision, bytes]] = {}
@@ -61,13 +64,16 @@ class ProtoCodec:
     ) -> bytes:
         """The answer without its moment, to be completed with `encode_moment`."""
         written = self._write(decision, digest, with_reasons=request.wants_all_reasons)
-        if valid_until_us is None:
-            return written
         # Parts of one message may follow one another on the wire.
         message = wire.CheckResponse()
-        seconds, micros = divmod(valid_until_us, MICROS_PER_SECOND)
-        message.valid_until.seconds = seconds
-        message.valid_until.nanos = micros * 1_000
+        if valid_until_us is not None:
+            seconds, micros = divmod(valid_until_us, MICROS_PER_SECOND)
+            message.valid_until.seconds = seconds
+            message.valid_until.nanos = micros * 1_000
+        person = request.data_subject
+        if self._handles is not None and person is not None and decision.is_cacheable:
+            message.keeping.instance = self._handles.instance
+            message.keeping.handle = self._handles.of(person.id)
         return written + message.SerializeToString()
 
     def _write(self, decision: Decision, digest: str, *, with_reasons: bool) -> bytes:

@@ -14,6 +14,7 @@ import grpc
 from consentry.server.calls import GrpcBehaviour
 from consentry.server.errors import grpc_status, refusal_status
 from consentry.server.pools import POOL_ATTRIBUTE, CallPool
+from consentry.server.streams import GrpcStream
 from consentry.telemetry.metrics import Metrics
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -49,11 +50,23 @@ class Door(grpc.GenericRpcHandler):
         return frozenset(self._entries)
 
 
-def bounded(behaviour: GrpcBehaviour, pool: CallPool, refuse: CallPool, metrics: Metrics) -> Entry:
-    """The entry of a method on raw bytes that runs in `pool` while that has room."""
+MakeHandler: TypeAlias = "Callable[[Any], Handler]"
+
+
+def bounded(
+    behaviour: GrpcBehaviour | GrpcStream,
+    pool: CallPool,
+    refuse: CallPool,
+    metrics: Metrics,
+    make: MakeHandler = grpc.unary_unary_rpc_method_handler,
+) -> Entry:
+    """The entry of a method on raw bytes that runs in `pool` while that has room.
+
+    `make` gives the handler of the method's kind.
+    """
     setattr(behaviour, POOL_ATTRIBUTE, pool)
     return Entry(
-        handler=grpc.unary_unary_rpc_method_handler(behaviour),
+        handler=make(behaviour),
         pool=pool,
         refusal=_refusal(pool.name, refuse, metrics),
     )

@@ -54,6 +54,10 @@ class NoSigningKeyError(Exception):
     """Something is to be signed, and there is no key."""
 
 
+class LeavingError(Exception):
+    """The sidecar leaves, and this stream with it."""
+
+
 class UnknownNameError(Exception):
     """A well-formed message names something that the active policy set does not have."""
 
@@ -114,6 +118,8 @@ def status_of(problem: BaseException, method: str) -> status_pb2.Status:
             )
         case LedgerCorruptError():
             return _plain(code_pb2.DATA_LOSS, "ledger_corrupt", "the consent ledger is damaged")
+        case LeavingError():
+            return _plain(code_pb2.UNAVAILABLE, "draining", "this sidecar leaves; ask another")
         case DeadlineError():
             return _plain(code_pb2.DEADLINE_EXCEEDED, "deadline_exceeded", "the time was up")
         case _:

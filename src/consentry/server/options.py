@@ -11,8 +11,10 @@ class ServerOptions:
 
     An address is `host:port` (port 0: any free one) or `unix:/path`. `health_listen` and
     `http_listen` None mean no such door. Limits count calls in flight, one for each class of
-    methods. `drain_delay_s` is how long a draining sidecar serves on while its readiness says no;
-    `grace_s` is how long it then waits for calls that it owes an answer.
+    methods; a stream has a thread of its own for as long as it lives. `watch_bound_s` is how long a
+    cache at a caller's side may live on without a word from us. `drain_delay_s` is how long a
+    draining sidecar serves on while its readiness says no; `grace_s` is how long it then waits for
+    calls that it owes an answer.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1:7470",)
@@ -25,10 +27,10 @@ class ServerOptions:
     max_concurrent_streams: int = 128
     check_threads: int = 4
     wait_threads: int = 6
-    stream_threads: int = 8
     check_limit: int = 256
     wait_limit: int = 64
-    stream_limit: int = 8
+    stream_limit: int = 64
+    watch_bound_s: float = 2.0
     http_connection_limit: int = 64
     http_header_bytes: int = 16 * 1024
     http_idle_s: float = 10.0
@@ -43,7 +45,7 @@ class ServerOptions:
             raise ValueError("listen: at least one address is needed")
         for name in (
             "max_message_bytes", "max_batch_items", "max_concurrent_streams", "check_threads",
-            "wait_threads", "stream_threads", "check_limit", "wait_limit", "stream_limit",
+            "wait_threads", "check_limit", "wait_limit", "stream_limit", "watch_bound_s",
             "http_connection_limit", "http_header_bytes", "http_idle_s", "health_period_s",
         ):  # fmt: skip
             if getattr(self, name) <= 0:

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
 
 from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Source
@@ -36,6 +36,15 @@ class RecordedEvent(Protocol):
     def is_replay(self) -> bool: ...
 
 
+class LedgerLease(Protocol):
+    """How long what a ledger shows may be used."""
+
+    @property
+    def bound_us(self) -> int: ...
+
+    def age_us(self) -> int: ...
+
+
 class ConsentLedger(Protocol):
     """Records events and tells what they come to."""
 
@@ -44,6 +53,11 @@ class ConsentLedger(Protocol):
     def view(self, data_subject_id: str) -> ConsentView: ...
 
     def position(self) -> int: ...
+
+    @property
+    def lease(self) -> LedgerLease | None: ...
+
+    def on_change(self, listener: Callable[[Collection[str] | None, int], None]) -> None: ...
 
     def list_events(
         self, data_subject_id: str, after_position: int, limit: int
@@ -142,6 +156,8 @@ class Policies(Protocol):
     def current(self) -> ActivePolicies | None: ...
 
     def is_fresh(self) -> bool: ...
+
+    def on_change(self, listener: Callable[[Any], None]) -> None: ...
 
     def reload(self) -> Loaded: ...
 

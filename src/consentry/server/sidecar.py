@@ -13,6 +13,7 @@ from consentry.server.calls import RawBehaviour, build_guard
 from consentry.server.consent_service import ConsentMethods
 from consentry.server.door import Entry, bounded
 from consentry.server.grpc_server import GrpcServer
+from consentry.server.handles import Handles, new_handles
 from consentry.server.health import Health, reflection_entries
 from consentry.server.http import HttpDoor, build_app
 from consentry.server.ledger_service import LedgerMethods
@@ -21,6 +22,15 @@ from consentry.server.page_tokens import PageTokens
 from consentry.server.policy_service import PolicyMethods
 from consentry.server.pools import CallPool
 from consentry.server.ports import ConsentLedger, Decider, Policies
+from consentry.server.streams import (
+    BIDI_STREAM,
+    HANDLER_MAKERS,
+    SERVER_STREAM,
+    OpenStreams,
+    StreamBehaviour,
+    build_stream_guard,
+)
+from consentry.server.watch import WatchHub
 from consentry.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -50,8 +60,9 @@ class _Pools:
             "check", threads=options.check_threads, limit=options.check_limit
         )
         self.wait: Final = CallPool("wait", threads=options.wait_threads, limit=options.wait_limit)
+        # A stream has its thread for as long as it lives: none may wait for another's end.
         self.stream: Final = CallPool(
-            "stream", threads=options.stream_threads, limit=options.stream_limit
+            "stream", threads=options.stream_limit, limit=options.stream_limit
         )
         # These two bound nothing: one only says no, the other serves people with a debugger.
         self.refuse: Final = CallPool("refuse", threads=1, limit=1_000_000)
@@ -82,9 +93,11 @@ class Sidecar:
         metrics: Metrics,
         clock: Clock,
         options: ServerOptions,
+        handles: Handles | None = None,
         is_ledger_usable: LedgerProbe | None = None,
         keeping: LedgerMethods | None = None,
     ) -> None:
+        """`handles` are those of the answers; without any, nobody is told of a match."""
         self._options: Final = options
         self._policies: Final = policies
         self._ledger: Final = ledger
@@ -103,8 +116,19 @@ class Sidecar:
             ledger=ledger, policies=policies, clock=clock, metrics=metrics, tokens=PageTokens()
         )
         policy = PolicyMethods(policies, after_reload=self.refresh_health)
+        self.streams: Final = OpenStreams()
+        self.watch: Final = WatchHub(
+            ledger=ledger,
+            policies=policies,
+            handles=handles or new_handles(),
+            clock=clock,
+            bound_s=options.watch_bound_s,
+        )
+        metrics.watch_gauge("watchers", self.watch.count)
         self._main: Final = GrpcServer(
             self._guarded(metrics, authorization.behaviours(), check)
+            | self._streaming(metrics, BIDI_STREAM, authorization.streams())
+            | self._streaming(metrics, SERVER_STREAM, self.watch.streams())
             | self._guarded(metrics, consent.behaviours(), wait)
             | self._guarded(metrics, policy.behaviours(), wait)
             | self._guarded(metrics, keeping.behaviours() if keeping else {}, wait)
@@ -113,18 +137,19 @@ class Sidecar:
             options,
             insecure_off_loopback=options.insecure_off_loopback,
         )
-        # The doors of health and of metrics give no decisions and no personal data away, and who
-        # asks there (a kubelet, a Prometheus) comes from elsewhere: they may listen anywhere.
-        self._health_server: Final = (
-            None
-            if options.health_listen is None
-            else GrpcServer(self.health.entries(), options, insecure_off_loopback=True)
-        )
+        self._health_server: Final = self._health_only(options)
         self._metrics: Final = metrics
         self._http: HttpDoor | None = None
         self._ticker: Final = threading.Thread(
             target=self._tick, name="consentry-health", daemon=True
         )
+
+    def _health_only(self, options: ServerOptions) -> GrpcServer | None:
+        # The doors of health and of metrics give no decisions and no personal data away, and who
+        # asks there (a kubelet, a Prometheus) comes from elsewhere: they may listen anywhere.
+        if options.health_listen is None:
+            return None
+        return GrpcServer(self.health.entries(), options, insecure_off_loopback=True)
 
     def _guarded(
         self, metrics: Metrics, behaviours: dict[str, RawBehaviour], pool: CallPool
@@ -132,6 +157,18 @@ class Sidecar:
         guard = build_guard(metrics)
         return {
             method: bounded(guard(method, behaviour), pool, self.pools.refuse, metrics)
+            for method, behaviour in behaviours.items()
+        }
+
+    def _streaming(
+        self, metrics: Metrics, kind: str, behaviours: dict[str, StreamBehaviour]
+    ) -> dict[str, Entry]:
+        guard = build_stream_guard(metrics, self.streams)
+        pool, refuse = self.pools.stream, self.pools.refuse
+        return {
+            method: bounded(
+                guard(kind, method, behaviour), pool, refuse, metrics, HANDLER_MAKERS[kind]
+            )
             for method, behaviour in behaviours.items()
         }
 
@@ -222,7 +259,9 @@ class Sidecar:
 
     def _close(self, grace_s: float) -> None:
         self.health.drain()
-        self._main.begin_stop(grace_s).wait(grace_s + _CANCEL_MARGIN_S)
+        is_over = self._main.begin_stop(grace_s)
+        self.streams.end(is_over, grace_s)
+        is_over.wait(_CANCEL_MARGIN_S)
         if self._health_server is not None:
             self._health_server.begin_stop(0.0).wait(_CANCEL_MARGIN_S)
             self._health_server.close()

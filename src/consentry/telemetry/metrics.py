@@ -96,6 +96,10 @@ GAUGES: Final[dict[str, str]] = {
     "ledger_space_short": (
         "1 where the disk is full and only withdrawals and the like are recorded. Page."
     ),
+    "watchers": (
+        "Caches at the callers' side that follow this sidecar. At 0 while callers keep answers,"
+        " they ask for every one."
+    ),
     "audit_queue_depth": "Decision log records waiting to be written; growing means a slow sink.",
     "policy_loaded_timestamp_seconds": (
         "When the active policy set was loaded. Compare with your last rollout."

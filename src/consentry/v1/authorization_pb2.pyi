@@ -118,6 +118,7 @@ class CheckResponse(_message.Message):
     VALID_UNTIL_FIELD_NUMBER: _builtins.int
     POLICY_DIGEST_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
+    KEEPING_FIELD_NUMBER: _builtins.int
     MOMENT_FIELD_NUMBER: _builtins.int
     effect: _decision_pb2.Effect.ValueType
     reason: _builtins.str
@@ -137,6 +138,10 @@ class CheckResponse(_message.Message):
         """Only when all reasons were asked for."""
 
     @_builtins.property
+    def keeping(self) -> Global___Keeping:
+        """How to keep this answer; unset where it must not be kept."""
+
+    @_builtins.property
     def moment(self) -> _decision_pb2.Moment: ...
     def __init__(
         self,
@@ -148,11 +153,12 @@ class CheckResponse(_message.Message):
         valid_until: _timestamp_pb2.Timestamp | None = ...,
         policy_digest: _builtins.str = ...,
         reasons: _abc.Iterable[_decision_pb2.Reason] | None = ...,
+        keeping: Global___Keeping | None = ...,
         moment: _decision_pb2.Moment | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["moment", b"moment", "valid_until", b"valid_until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["keeping", b"keeping", "moment", b"moment", "valid_until", b"valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "leaves", b"leaves", "moment", b"moment", "obligations", b"obligations", "policy_digest", b"policy_digest", "reason", b"reason", "reasons", b"reasons", "valid_until", b"valid_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "keeping", b"keeping", "leaves", b"leaves", "moment", b"moment", "obligations", b"obligations", "policy_digest", b"policy_digest", "reason", b"reason", "reasons", b"reasons", "valid_until", b"valid_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -250,3 +256,185 @@ class BatchResult(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
 Global___BatchResult: _TypeAlias = BatchResult  # noqa: Y015
+
+@_typing.final
+class CheckStreamRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    correlation_id: _builtins.str
+    """Repeated in the answer to this question."""
+    at_least: _builtins.int
+    """The ledger position that the answer must include."""
+    @_builtins.property
+    def check(self) -> Global___CheckRequest: ...
+    def __init__(
+        self,
+        *,
+        check: Global___CheckRequest | None = ...,
+        correlation_id: _builtins.str = ...,
+        at_least: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "check", b"check", "correlation_id", b"correlation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckStreamRequest: _TypeAlias = CheckStreamRequest  # noqa: Y015
+
+@_typing.final
+class CheckStreamResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    correlation_id: _builtins.str
+    @_builtins.property
+    def response(self) -> Global___CheckResponse: ...
+    @_builtins.property
+    def error(self) -> _decision_pb2.ItemError:
+        """Why this question alone has no answer. Read as deny."""
+
+    def __init__(
+        self,
+        *,
+        response: Global___CheckResponse | None = ...,
+        error: _decision_pb2.ItemError | None = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["response", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___CheckStreamResponse: _TypeAlias = CheckStreamResponse  # noqa: Y015
+
+@_typing.final
+class Keeping(_message.Message):
+    """How to recognise in a Watch what ends this answer before its valid_until."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    HANDLE_FIELD_NUMBER: _builtins.int
+    instance: _builtins.bytes
+    """The sidecar whose Watch tells of it: keep nothing if it is another than that of your Watch."""
+    handle: _builtins.int
+    """Stands for the data subject. Made with a key that only the sidecar has, so that a Watch tells
+    nothing about people its reader did not ask about.
+    """
+    def __init__(
+        self,
+        *,
+        instance: _builtins.bytes = ...,
+        handle: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handle", b"handle", "instance", b"instance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Keeping: _TypeAlias = Keeping  # noqa: Y015
+
+@_typing.final
+class WatchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
+
+@_typing.final
+class WatchResponse(_message.Message):
+    """News for a cache, each with all of the state, so that the last one suffices.
+
+    Keep an answer only if its keeping.instance and policy_digest are those of the last message, and
+    its moment.ledger_position is no less than that of the first message and of the last `moved` with
+    its handle. Give it again only before its valid_until, and only before `at` + `valid_for_us` of
+    the last message, both in the sidecar's time, which is told by `at`: take the largest difference
+    to a clock of your own that any message showed. When the stream ends, forget everything.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DROP_EVERYTHING_FIELD_NUMBER: _builtins.int
+    MOVED_FIELD_NUMBER: _builtins.int
+    POLICY_DIGEST_FIELD_NUMBER: _builtins.int
+    LEDGER_POSITION_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    VALID_FOR_US_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    drop_everything: _builtins.bool
+    """Forget all answers. Always so in the first message."""
+    policy_digest: _builtins.str
+    """Forget answers under any other policy set."""
+    ledger_position: _builtins.int
+    """All events up to here have been told."""
+    instance: _builtins.bytes
+    valid_for_us: _builtins.int
+    """How long answers may be used from `at` on, unless another message comes; 0: use none."""
+    @_builtins.property
+    def moved(self) -> _containers.RepeatedCompositeFieldContainer[Global___Moved]:
+        """Forget the answers with these handles."""
+
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """The sidecar's time when it sent this."""
+
+    def __init__(
+        self,
+        *,
+        drop_everything: _builtins.bool = ...,
+        moved: _abc.Iterable[Global___Moved] | None = ...,
+        policy_digest: _builtins.str = ...,
+        ledger_position: _builtins.int = ...,
+        instance: _builtins.bytes = ...,
+        valid_for_us: _builtins.int = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "drop_everything", b"drop_everything", "instance", b"instance", "ledger_position", b"ledger_position", "moved", b"moved", "policy_digest", b"policy_digest", "valid_for_us", b"valid_for_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+
+@_typing.final
+class Moved(_message.Message):
+    """A data subject's consent moved: answers from before this position no longer hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDLE_FIELD_NUMBER: _builtins.int
+    LEDGER_POSITION_FIELD_NUMBER: _builtins.int
+    handle: _builtins.int
+    ledger_position: _builtins.int
+    def __init__(
+        self,
+        *,
+        handle: _builtins.int = ...,
+        ledger_position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handle", b"handle", "ledger_position", b"ledger_position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Moved: _TypeAlias = Moved  # noqa: Y015

@@ -53,6 +53,16 @@ class AuthorizationServiceStub(object):
                 request_serializer=consentry_dot_v1_dot_authorization__pb2.CheckBatchRequest.SerializeToString,
                 response_deserializer=consentry_dot_v1_dot_authorization__pb2.CheckBatchResponse.FromString,
                 _registered_method=True)
+        self.CheckStream = channel.stream_stream(
+                '/consentry.v1.AuthorizationService/CheckStream',
+                request_serializer=consentry_dot_v1_dot_authorization__pb2.CheckStreamRequest.SerializeToString,
+                response_deserializer=consentry_dot_v1_dot_authorization__pb2.CheckStreamResponse.FromString,
+                _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/consentry.v1.AuthorizationService/Watch',
+                request_serializer=consentry_dot_v1_dot_authorization__pb2.WatchRequest.SerializeToString,
+                response_deserializer=consentry_dot_v1_dot_authorization__pb2.WatchResponse.FromString,
+                _registered_method=True)
 
 
 class AuthorizationServiceServicer(object):
@@ -82,6 +92,26 @@ class AuthorizationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckStream(self, request_iterator, context):
+        """Checks one after the other over one call: send as many as you like without waiting, answers
+        come in the order of the questions. A bad one gets an error of its own and ends nothing. Who
+        does not read is not sent more, and slows nobody else.
+
+        Streams are counted: over the limit RESOURCE_EXHAUSTED. A sidecar that leaves ends a stream
+        that owes no answer with CANCELLED or UNAVAILABLE: open another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Watch(self, request, context):
+        """What a cache at the caller's side must forget, from now on. See WatchResponse for the rules
+        that make a kept answer as good as a fresh one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthorizationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +124,16 @@ def add_AuthorizationServiceServicer_to_server(servicer, server):
                     servicer.CheckBatch,
                     request_deserializer=consentry_dot_v1_dot_authorization__pb2.CheckBatchRequest.FromString,
                     response_serializer=consentry_dot_v1_dot_authorization__pb2.CheckBatchResponse.SerializeToString,
+            ),
+            'CheckStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.CheckStream,
+                    request_deserializer=consentry_dot_v1_dot_authorization__pb2.CheckStreamRequest.FromString,
+                    response_serializer=consentry_dot_v1_dot_authorization__pb2.CheckStreamResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=consentry_dot_v1_dot_authorization__pb2.WatchRequest.FromString,
+                    response_serializer=consentry_dot_v1_dot_authorization__pb2.WatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -159,6 +199,60 @@ class AuthorizationService(object):
             '/consentry.v1.AuthorizationService/CheckBatch',
             consentry_dot_v1_dot_authorization__pb2.CheckBatchRequest.SerializeToString,
             consentry_dot_v1_dot_authorization__pb2.CheckBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/consentry.v1.AuthorizationService/CheckStream',
+            consentry_dot_v1_dot_authorization__pb2.CheckStreamRequest.SerializeToString,
+            consentry_dot_v1_dot_authorization__pb2.CheckStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/consentry.v1.AuthorizationService/Watch',
+            consentry_dot_v1_dot_authorization__pb2.WatchRequest.SerializeToString,
+            consentry_dot_v1_dot_authorization__pb2.WatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,18 @@ class AuthorizationServiceStub:
     """Up to 1,000 checks under one policy digest and one ledger position. One bad item gets an error
     of its own and spoils no other.
     """
+    CheckStream: _grpc.StreamStreamMultiCallable[_authorization_pb2.CheckStreamRequest, _authorization_pb2.CheckStreamResponse]
+    """Checks one after the other over one call: send as many as you like without waiting, answers
+    come in the order of the questions. A bad one gets an error of its own and ends nothing. Who
+    does not read is not sent more, and slows nobody else.
+
+    Streams are counted: over the limit RESOURCE_EXHAUSTED. A sidecar that leaves ends a stream
+    that owes no answer with CANCELLED or UNAVAILABLE: open another.
+    """
+    Watch: _grpc.UnaryStreamMultiCallable[_authorization_pb2.WatchRequest, _authorization_pb2.WatchResponse]
+    """What a cache at the caller's side must forget, from now on. See WatchResponse for the rules
+    that make a kept answer as good as a fresh one.
+    """
 
 @_typing.type_check_only
 class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
@@ -68,6 +80,18 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     CheckBatch: _aio.UnaryUnaryMultiCallable[_authorization_pb2.CheckBatchRequest, _authorization_pb2.CheckBatchResponse]  # type: ignore[assignment]
     """Up to 1,000 checks under one policy digest and one ledger position. One bad item gets an error
     of its own and spoils no other.
+    """
+    CheckStream: _aio.StreamStreamMultiCallable[_authorization_pb2.CheckStreamRequest, _authorization_pb2.CheckStreamResponse]  # type: ignore[assignment]
+    """Checks one after the other over one call: send as many as you like without waiting, answers
+    come in the order of the questions. A bad one gets an error of its own and ends nothing. Who
+    does not read is not sent more, and slows nobody else.
+
+    Streams are counted: over the limit RESOURCE_EXHAUSTED. A sidecar that leaves ends a stream
+    that owes no answer with CANCELLED or UNAVAILABLE: open another.
+    """
+    Watch: _aio.UnaryStreamMultiCallable[_authorization_pb2.WatchRequest, _authorization_pb2.WatchResponse]  # type: ignore[assignment]
+    """What a cache at the caller's side must forget, from now on. See WatchResponse for the rules
+    that make a kept answer as good as a fresh one.
     """
 
 class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -98,6 +122,30 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authorization_pb2.CheckBatchResponse, _abc.Awaitable[_authorization_pb2.CheckBatchResponse]]:
         """Up to 1,000 checks under one policy digest and one ledger position. One bad item gets an error
         of its own and spoils no other.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_authorization_pb2.CheckStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_authorization_pb2.CheckStreamResponse], _abc.AsyncIterator[_authorization_pb2.CheckStreamResponse]]:
+        """Checks one after the other over one call: send as many as you like without waiting, answers
+        come in the order of the questions. A bad one gets an error of its own and ends nothing. Who
+        does not read is not sent more, and slows nobody else.
+
+        Streams are counted: over the limit RESOURCE_EXHAUSTED. A sidecar that leaves ends a stream
+        that owes no answer with CANCELLED or UNAVAILABLE: open another.
+        """
+
+    @_abc_1.abstractmethod
+    def Watch(
+        self,
+        request: _authorization_pb2.WatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_authorization_pb2.WatchResponse], _abc.AsyncIterator[_authorization_pb2.WatchResponse]]:
+        """What a cache at the caller's side must forget, from now on. See WatchResponse for the rules
+        that make a kept answer as good as a fresh one.
         """
 
 def add_AuthorizationServiceServicer_to_server(servicer: AuthorizationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -203,6 +203,63 @@ class RawBatchResult(_message.Message):
 Global___RawBatchResult: _TypeAlias = RawBatchResult  # noqa: Y015
 
 @_typing.final
+class RawStreamRequest(_message.Message):
+    """CheckStreamRequest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    check: _builtins.bytes
+    correlation_id: _builtins.str
+    at_least: _builtins.int
+    def __init__(
+        self,
+        *,
+        check: _builtins.bytes = ...,
+        correlation_id: _builtins.str = ...,
+        at_least: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "check", b"check", "correlation_id", b"correlation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RawStreamRequest: _TypeAlias = RawStreamRequest  # noqa: Y015
+
+@_typing.final
+class RawStreamResponse(_message.Message):
+    """CheckStreamResponse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    response: _builtins.bytes
+    correlation_id: _builtins.str
+    @_builtins.property
+    def error(self) -> _decision_pb2.ItemError: ...
+    def __init__(
+        self,
+        *,
+        response: _builtins.bytes = ...,
+        error: _decision_pb2.ItemError | None = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["response", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___RawStreamResponse: _TypeAlias = RawStreamResponse  # noqa: Y015
+
+@_typing.final
 class MomentTail(_message.Message):
     """The last field of a CheckResponse, to be appended to the rest."""
 

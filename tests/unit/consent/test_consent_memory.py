@@ -152,7 +152,7 @@ def test_forget_all_empties_cells_that_others_hold() -> None:
     cells.view("ada", store.load)
     cell = cells.cell("ada")
 
-    cells.forget_all()
+    cells.forget_all(1)
 
     assert (cell.view, len(cells)) == (None, 0)
 
