@@ -53,9 +53,13 @@ class Question:
 
     def asking(self, regime: str, consent: Consent | None, state: State) -> Asking:
         def consented(purpose: str, qualities: frozenset[str]) -> bool:
-            other = fold(self.events, self.use(regime, self.world.purposes[purpose]))
+            named = self.world.purposes
+            paths = [purpose] if purpose in named else self.world.purposes_named(purpose, regime)
+            states = [fold(self.events, self.use(regime, named[path])) for path in paths]
             return any(
-                not one.problems and qualities <= one.event.qualities for one in other.standing
+                not one.problems and qualities <= one.event.qualities
+                for state in states
+                for one in state.standing
             )
 
         basis = self.purpose.basis_for(regime)

@@ -43,6 +43,7 @@ from consentry.lang.tree import (
     Like,
     Literal,
     LiteralKind,
+    Name,
     Not,
     Or,
     Ref,
@@ -251,12 +252,16 @@ class Checker:
                 "write `consented(marketing.email, explicit)`",
             )
             return None
-        purpose = self.names.word(names[0].text, "purpose", names[0].span)
+        purposes = self._consented_purposes(names[0])
         qualities = [name for name in names[1:] if self._is_quality(name.text, name.span)]
-        if purpose is None or len(qualities) < len(names) - 1:
+        if purposes is None or len(qualities) < len(names) - 1:
             return None
         wanted = frozenset(name.text for name in qualities)
-        arguments = (FACTS, purpose.px, Constant("qualities", wanted))
+        arguments = (
+            FACTS,
+            Constant("set of purpose", purposes),
+            Constant("qualities", wanted),
+        )
         return Atom(
             (),
             Operator("consented", arguments),
@@ -265,6 +270,13 @@ class Checker:
             sense=Sense.WIDENS,
             flawless=TRUE,
         )
+
+    def _consented_purposes(self, name: Name) -> frozenset[object] | None:
+        """The purpose of that path; in a pack, every purpose that a standard use or tag reaches."""
+        if self.names.regime in self.names.symbols.pack_regimes:
+            return self.names.members(name.text, "purpose", name.span)
+        found = self.names.word(name.text, "purpose", name.span)
+        return None if found is None else frozenset({found.constant})
 
     def _has_name(self, expr: Has) -> Logic | None:
         name, span = expr.name.text, expr.name.span

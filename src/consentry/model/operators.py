@@ -176,9 +176,9 @@ def below(indices: Iterable[int], lineages: tuple[tuple[int, ...], ...]) -> froz
     return frozenset(i for i, lineage in enumerate(lineages) if not tops.isdisjoint(lineage))
 
 
-def consented(f: Facts, purpose: int, qualities: frozenset[str]) -> Tri:
-    """Whether a consent with these qualities to another purpose stands."""
-    return f.consented(purpose, qualities)
+def consented(f: Facts, purposes: frozenset[int], qualities: frozenset[str]) -> Tri:
+    """Whether a consent with these qualities to one of other purposes stands; false for none."""
+    return max((f.consented(purpose, qualities) for purpose in purposes), default=FALSE)
 
 
 def is_given(standing: Standing | None) -> bool:

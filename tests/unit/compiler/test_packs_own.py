@@ -51,6 +51,23 @@ def test_a_new_law_needs_a_file_and_no_code(tmp_path: Path) -> None:
     assert report.is_passed
 
 
+def test_in_a_pack_another_consent_is_named_by_a_standard_use() -> None:
+    law = LAW.replace('cite "s. 3"', "unless consented(transfer, explicit)")
+    house = HOUSE.replace(
+        "purpose news", "purpose abroad as transfer { basis consent }\npurpose news"
+    )
+    house = house.replace(
+        "given  gave news", "given  gave abroad is explicit on 2026-01-01\n given gave news"
+    )
+    house = house.replace("deny prohibited_by_law", "permit consent_valid")
+
+    agreed = compile_files({"shop.policy": house, "packs/lantern.policy": law})
+    silent = compile_files({"shop.policy": HOUSE, "packs/lantern.policy": law})
+
+    assert run_policy_tests(agreed).is_passed
+    assert run_policy_tests(silent).is_passed
+
+
 def test_the_law_is_part_of_the_digest() -> None:
     before = compile_files({"shop.policy": HOUSE, "packs/lantern.policy": LAW})
     after = compile_files({"shop.policy": HOUSE, "packs/lantern.policy": LAW + "# amended\n"})
