@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from consentry.app.settings import Settings
 from consentry.compiler.compile import compile_policies
 from consentry.diagnostics.code_info import CodeInfo, Stage
+from consentry.diagnostics.code_samples import EXAMPLES_AT_US
 from consentry.diagnostics.codes import CODES
 from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.render import render_text
@@ -49,7 +50,8 @@ STAGES = {
 def diagnostics_of(info: CodeInfo) -> tuple[list[Diagnostic], Source]:
     """What the compiler says about the bad example of a code."""
     source = Source("example.policy", info.bad)
-    found = compile_policies([source], read_packs()).diagnostics
+    result = compile_policies([source], read_packs(), now_us=EXAMPLES_AT_US)
+    found = (*result.diagnostics, *result.notes)
     return [d for d in found if d.code == info.code], source
 
 
@@ -97,7 +99,7 @@ def diagnostics_index() -> str:
     """The list of all codes by stage."""
     lines = [MADE, "", "# Diagnostics", ""]
     lines += ["Each message has a stable code. Errors stop a load, warnings do not unless", ""]
-    lines[-2] += " `--warnings-as-errors` says so."
+    lines[-2] += " `--strict` or `--error CODE` says so."
     for stage, title in STAGES.items():
         infos = [info for info in CODES.values() if info.stage is stage]
         if infos:

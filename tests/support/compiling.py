@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from consentry.compiler.compile import CompileResult, compile_policies
+from consentry.diagnostics.code_samples import EXAMPLES_AT_US
 from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Source
 from consentry.model.program import Program, Rule
@@ -19,11 +20,12 @@ def compile_text(text: str, packs: Mapping[str, str] | None = None) -> CompileRe
 def compile_files(
     files: Mapping[str, str], packs: Mapping[str, str] | None = None
 ) -> CompileResult:
-    """Several files, with the shipped packs and `packs` beside them."""
+    """Several files, with the shipped packs and `packs` beside them, as of 2026-06-01."""
     at_hand = dict(read_packs())
     for name, text in (packs or {}).items():
         at_hand[name] = Source(f"packs/{name}.policy", text)
-    return compile_policies([Source(name, text) for name, text in files.items()], at_hand)
+    sources = [Source(name, text) for name, text in files.items()]
+    return compile_policies(sources, at_hand, now_us=EXAMPLES_AT_US)
 
 
 def program_of(result: CompileResult) -> Program:

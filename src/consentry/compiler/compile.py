@@ -21,6 +21,7 @@ from consentry.compiler.load import Loaded, load_all
 from consentry.compiler.lookup import Lookup
 from consentry.compiler.mission import build_mission
 from consentry.compiler.names import Names
+from consentry.compiler.omissions import find_omissions
 from consentry.compiler.purpose_tree import build_purpose_tree, resolve_reuses
 from consentry.compiler.report import Report
 from consentry.compiler.resolved import Resolved
@@ -45,7 +46,8 @@ class CompileResult:
     """What a compilation gives: `program` is None if and only if there is an error.
 
     `modules` are the trees of the author's files, by file name; `symbols` is what they declare and
-    `book` holds the rules with their declarations, both None when the set is broken.
+    `book` holds the rules with their declarations, both None when the set is broken. `notes` are
+    told on demand: where a fact that is left out can widen.
     """
 
     program: Program | None
@@ -53,13 +55,17 @@ class CompileResult:
     modules: tuple[Module, ...]
     symbols: Symbols | None
     book: RuleBook | None = None
+    notes: tuple[Diagnostic, ...] = ()
 
 
-def compile_policies(sources: Sequence[Source], packs: Mapping[str, Source]) -> CompileResult:
+def compile_policies(
+    sources: Sequence[Source], packs: Mapping[str, Source], *, now_us: int | None = None
+) -> CompileResult:
     """Compile the author's files with the packs at hand, by their name.
 
     The order of `sources` does not matter. `core` and, where no regime is used or declared,
-    `strict` take part if they are among `packs`.
+    `strict` take part if they are among `packs`. The program never depends on `now_us`; with it
+    come the warnings about what is over and what will soon change.
     """
     report = Report()
     loaded = load_all(sources, packs, report)
@@ -85,10 +91,12 @@ def compile_policies(sources: Sequence[Source], packs: Mapping[str, Source]) -> 
         _check_rules_exist(loaded, report)
     # What was lost to an error would be warned about as never used or never meant.
     if not report.has_errors:
-        lint(resolved, book, drafts)
+        lint(resolved, book, drafts, now_us)
 
     program = None
+    notes: tuple[Diagnostic, ...] = ()
     if not report.has_errors:
+        notes = find_omissions(resolved, book)
         program = _build_program(resolved, book, mission)
     files = [module.file for module in [*loaded.house, *loaded.packs.values()]]
     return CompileResult(
@@ -97,6 +105,7 @@ def compile_policies(sources: Sequence[Source], packs: Mapping[str, Source]) -> 
         modules=loaded.house,
         symbols=symbols if program is not None else None,
         book=book if program is not None else None,
+        notes=notes,
     )
 
 

@@ -10,8 +10,8 @@ from consentry.compiler.load import Loaded
 from consentry.compiler.names import Names, check_head
 from consentry.compiler.report import Report
 from consentry.compiler.symbols import Symbols
+from consentry.lang.tree import Clause, DurationRef, Name, PurposeDecl, Text
 from consentry.lang.tree import ClauseWord as W
-from consentry.lang.tree import DurationRef, Name, PurposeDecl, Text
 from consentry.model.trees import PurposeNode
 from consentry.model.values import Duration
 
@@ -24,6 +24,7 @@ class Draft:
     basis_names: tuple[tuple[str, Name], ...] = ()
     """Bases written on this purpose itself: regime (empty: all) and the word."""
     reuses: tuple[Name, ...] = ()
+    notice: Clause | None = None
     name: Name
 
 
@@ -135,6 +136,7 @@ def _draft(
         node=node,
         basis_names=basis_names,
         reuses=tuple(item for item in listed if isinstance(item, Name)),
+        notice=first(table, W.NOTICE),
         name=name,
     )
 

@@ -35,3 +35,6 @@ WHOLE_RULE: Final = """    who  role "support"
     for  service
 """
 """The clauses that a permit needs, for examples that vary one of them."""
+
+EXAMPLES_AT_US: Final = 1_780_272_000_000_000
+"""When the examples are compiled, 2026-06-01 in microseconds: some warnings depend on the day."""

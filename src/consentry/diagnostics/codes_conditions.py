@@ -276,4 +276,12 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         "1 < 2",
         "context.tries < 2",
     ),
+    _info(
+        "W852",
+        "conditions that cannot hold together",
+        "Two things that the rule asks for rule each other out, so that it never applies. "
+        "Mostly an `and` was meant to be an `or`.",
+        'subject.country == "DE" and subject.country == "FR"',
+        'subject.country == "DE" or subject.country == "FR"',
+    ),
 )

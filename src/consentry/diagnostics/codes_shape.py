@@ -110,6 +110,6 @@ exception we_know_better {
         good=TREES
         + "\npermit support_reads {\n"
         + WHOLE_RULE
-        + "    from  2026-04-01\n    until 2026-05-01\n}\n",
+        + "    from  2026-04-01\n    until 2027-04-01\n}\n",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from consentry.diagnostics.code_info import CodeInfo
-from consentry.diagnostics.code_samples import PERMIT, SET, TREES, WHOLE_RULE
+from consentry.diagnostics.code_samples import ABROAD, ATTRIBUTE, PERMIT, SET, TREES, WHOLE_RULE
 
 _TWO_LAWS: Final = """
 regime first_law {
@@ -17,6 +17,37 @@ regime second_law {
         basis consent
         when  consent.given
     }
+}
+"""
+
+_HEALTH: Final = """\
+data customer { email allergies as user.health_and_medical }
+
+purpose service { basis contract }
+
+permit support_reads {
+    who  role "support"
+    may  read
+    data customer
+    for  service
+}
+"""
+
+_SHARING: Final = """
+forbid nothing_is_shared { may share }
+
+exception the_fair {
+    lifts nothing_is_shared
+    owner "Head of sales"
+    cite  "Board decision 7"
+    until 2025-12-31
+}
+"""
+
+_COMING_LAW: Final = """
+regime local_law {
+    from 2026-07-01
+    permit contract_necessary { basis contract }
 }
 """
 
@@ -86,5 +117,71 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         "a reader look for a rule that is not there. It may be a misspelling of one that is.",
         bad='set partners = ["ads.example"]\n\n' + SET,
         good=SET,
+    ),
+    CodeInfo(
+        code="W808",
+        title="notice that is behind",
+        explanation="The version of the purpose's notice is older than its own last material "
+        "change, or than that of the purpose above it. Consents would be held against a version "
+        "that nobody gives any more.",
+        bad=TREES.replace("basis contract", 'basis contract notice "3" material since "4"')
+        + PERMIT,
+        good=TREES.replace("basis contract", 'basis contract notice "4" material since "4"')
+        + PERMIT,
+    ),
+    CodeInfo(
+        code="W809",
+        title="special data without a condition of its own",
+        explanation="A loaded law singles this data out, and the permit gives it like any other: "
+        "it has no `when` or `unless`, and no `forbid` asks anything more of it for this purpose. "
+        "Say what makes it allowed, in the permit or in a `forbid` for this data, or leave the "
+        "field out.",
+        bad=_HEALTH,
+        good=_HEALTH + "\nforbid health_with_care {\n"
+        "    data   customer.allergies\n    unless consent is explicit\n}\n",
+    ),
+    CodeInfo(
+        code="W810",
+        title="rule that is never reached",
+        explanation="A mask or an obligation changes only what some permit allows, and an "
+        "exception only what its `forbid` stops. Here the two have no action, data, purpose or "
+        "channel in common.",
+        bad=SET + "\nmask short_mail {\n    may  share\n    as   initials\n}\n",
+        good=SET + "\nmask short_mail {\n    may  read\n    as   initials\n}\n",
+    ),
+    CodeInfo(
+        code="W812",
+        title="exception past its date",
+        explanation="The exception is over, and what it lifted is forbidden again. Drop it, or "
+        "have its owner renew it. Told by tools that know the day, as of today.",
+        bad=SET + _SHARING,
+        good=SET + _SHARING.replace("2025", "2027"),
+    ),
+    CodeInfo(
+        code="W813",
+        title="rule past its date",
+        explanation="The rule's `until` has passed, so it does nothing any more. Told by tools "
+        "that know the day, as of today.",
+        bad=SET + "\nforbid sale_stop {\n    may   sell\n    until 2025-12-31\n}\n",
+        good=SET + "\nforbid sale_stop {\n    may   sell\n    until 2027-12-31\n}\n",
+    ),
+    CodeInfo(
+        code="W814",
+        title="law about to change",
+        explanation="Within 90 days a rule, a list or the whole of a law that this policy set "
+        "loads begins or ends. Try the new state with a `test` whose `at` lies behind that day. "
+        "Told by tools that know the day, as of today.",
+        bad=SET + _COMING_LAW,
+        good=SET + _COMING_LAW.replace("2026", "2025"),
+    ),
+    CodeInfo(
+        code="W818",
+        title="fact that may widen when it is left out",
+        explanation="A missing fact makes a comparison unknown, which can only narrow. Here it may "
+        "widen: `has` is false rather than unknown, a default stands in for what was not said, or "
+        "a `forbid` asks for a channel or a recipient that the action does not need. This is a "
+        "note, shown by `check --notes`: whoever calls must send the fact.",
+        bad=ATTRIBUTE + SET + ABROAD,
+        good=SET + "\nforbid abroad { may transfer }\n",
     ),
 )

@@ -12,10 +12,11 @@ from consentry.diagnostics.span import Span
 
 
 class Severity(StrEnum):
-    """How much it matters: an error stops the load, a warning does not."""
+    """How much it matters: an error stops the load, a warning does not, a note only informs."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

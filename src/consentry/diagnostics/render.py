@@ -15,6 +15,7 @@ A span of several lines shows its first line underlined to the end, and its last
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -26,7 +27,11 @@ from consentry.diagnostics.span import Source, Span
 _RESET: Final = "\x1b[0m"
 _BOLD: Final = "\x1b[1m"
 _BLUE: Final = "\x1b[1;34m"
-_SEVERITY_COLOURS: Final = {Severity.ERROR: "\x1b[1;31m", Severity.WARNING: "\x1b[1;33m"}
+_SEVERITY_COLOURS: Final = {
+    Severity.ERROR: "\x1b[1;31m",
+    Severity.WARNING: "\x1b[1;33m",
+    Severity.NOTE: "\x1b[1;36m",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,11 @@ def render_text(
 
 def summary(diagnostics: Sequence[Diagnostic]) -> str:
     """`2 errors, 1 warning`."""
-    errors = sum(1 for diagnostic in diagnostics if diagnostic.is_error)
-    warnings = len(diagnostics) - errors
+    counts = Counter(diagnostic.severity for diagnostic in diagnostics)
     parts = [
-        f"{count} {word}{'s' if count > 1 else ''}"
-        for count, word in ((errors, "error"), (warnings, "warning"))
-        if count
+        f"{counts[severity]} {severity.value}{'s' if counts[severity] > 1 else ''}"
+        for severity in Severity
+        if counts[severity]
     ]
     return ", ".join(parts)
 
