@@ -71,14 +71,16 @@ def _read_file(path: Path) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
         return (), (problem("F503", f"`{path.name}` cannot be read: {why}", path.name),)
 
 
-def compile_path(path: Path) -> Compiled:
+def compile_path(path: Path, *, now_us: int | None = None) -> Compiled:
     """Reads and compiles a set; every diagnostic is collected, none is raised.
+
+    With `now_us` come the warnings that depend on the day.
 
     Translations beside the policies are held against them, once the policies themselves are whole.
     """
     sources, unread = read_path(path)
     packs = read_packs()
-    result = compile_policies(sources, packs)
+    result = compile_policies(sources, packs, now_us=now_us)
     diagnostics = (*unread, *result.diagnostics)
     shown = [*packs.values(), *sources]
     if path.is_dir() and not any(diagnostic.is_error for diagnostic in diagnostics):
@@ -104,8 +106,8 @@ def own_packs(sources: Iterable[Source]) -> tuple[Module, ...]:
 
 def counts_of(diagnostics: Sequence[Diagnostic]) -> tuple[int, int]:
     """How many errors, how many warnings."""
-    errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
-    return errors, len(diagnostics) - errors
+    severities = [diagnostic.severity for diagnostic in diagnostics]
+    return severities.count(Severity.ERROR), severities.count(Severity.WARNING)
 
 
 def show_diagnostics(

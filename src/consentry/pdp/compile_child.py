@@ -30,7 +30,7 @@ def main() -> None:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         sources, packs = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - see the module
         result = compile_policies(sources, packs)
-        answer.write(pickle.dumps(replace(result, modules=(), symbols=None, book=None)))
+        answer.write(pickle.dumps(replace(result, modules=(), symbols=None, book=None, notes=())))
 
 
 if __name__ == "__main__":

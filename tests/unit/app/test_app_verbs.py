@@ -26,7 +26,7 @@ def break_marketing(policies: Path) -> None:
 
 
 def test_check_of_the_shop_finds_nothing(consentry: Run) -> None:
-    told = consentry("check", "policies", "--warnings-as-errors")
+    told = consentry("check", "policies", "--strict")
 
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout.startswith("ok: ")
@@ -59,8 +59,56 @@ def test_warnings_are_errors_only_when_asked(consentry: Run, policies: Path) -> 
     file = policies / "attributes.policy"
     file.write_text(file.read_text() + 'set unused = ["nobody"]\n')
 
+    by_code = consentry("check", str(policies), "--error", "W807")
+
     assert consentry("check", str(policies)).returncode == 0
-    assert consentry("check", str(policies), "--warnings-as-errors").returncode == 1
+    assert consentry("check", str(policies), "--error", "W801").returncode == 0
+    assert consentry("check", str(policies), "--strict").returncode == 1
+    assert by_code.returncode == 1
+    assert "error[W807]: set `unused` is never used" in by_code.stdout
+
+
+def test_code_that_does_not_exist_is_a_usage_error(consentry: Run) -> None:
+    told = consentry("check", "policies", "--error", "W999")
+
+    assert told.returncode == 2
+    assert "no diagnostic has the code 'W999'" in told.stderr
+
+
+def test_notes_are_told_on_demand(consentry: Run) -> None:
+    silent = consentry("check", "policies")
+    told = consentry("check", "policies", "--notes", "--json")
+    strict = consentry("check", "policies", "--error", "W818")
+
+    notes = json.loads(told.stdout)["diagnostics"]
+    assert "W818" not in silent.stdout
+    assert told.returncode == 0
+    assert {note["severity"] for note in notes} == {"note"}
+    assert "leaving out `context.ticket`" not in told.stdout  # in a permit, `has` narrows
+    assert strict.returncode == 1
+
+
+def test_check_knows_the_day(consentry: Run, policies: Path) -> None:
+    file = policies / "safeguards.policy"
+    file.write_text(file.read_text().replace("until 2026-12-31", "until 2020-12-31"))
+
+    told = consentry("check", str(policies))
+
+    assert "warning[W812]: `swiss_courier` is past its date" in told.stdout
+
+
+def test_sarif_says_where_and_how_bad(consentry: Run, policies: Path) -> None:
+    break_marketing(policies)
+
+    told = consentry("check", str(policies), "--format", "sarif")
+
+    (run,) = json.loads(told.stdout)["runs"]
+    (result,) = run["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert told.returncode == 1
+    assert (result["ruleId"], result["level"]) == ("R203", "error")
+    assert place["artifactLocation"]["uri"] == f"{policies.as_posix()}/marketing.policy"
+    assert place["region"]["snippet"]["text"] == "marketting"
 
 
 def test_missing_folder_is_told_as_a_diagnostic(consentry: Run, tmp_path: Path) -> None:
