@@ -29,10 +29,10 @@ def find_yes(group: RegimeGroup, run: Run) -> Yes | None:
     facts = run.facts
     facts.basis = group.basis
     if not group.reads_ledger:
-        return _ask(group, run)
+        return ask(group, run)
     for standing in run.ask_ledger(group.name, reads_consent=group.reads_consent):
         facts.standing = standing
-        answer = _ask(group, run)
+        answer = ask(group, run)
         if answer is not None:
             return answer
     return None
@@ -69,7 +69,8 @@ def find_duties(group: RegimeGroup, run: Run, codes: set[str]) -> list[Obligatio
     ]
 
 
-def _ask(group: RegimeGroup, run: Run) -> Yes | None:
+def ask(group: RegimeGroup, run: Run) -> Yes | None:
+    """One asking, with the consent that the facts hold: a yes, or None."""
     for ban in group.forbids:
         if applies(ban.rule, run) != FALSE and not _is_lifted(ban, run):
             return None

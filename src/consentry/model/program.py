@@ -46,7 +46,8 @@ class Condition:
     `if_consented` takes every atom that reads consent as it would be with a flawless consent;
     `at_best` takes atoms of consent and rights the way that permits most, `at_worst` the way that
     permits least. Elsewhere all four are equal. `reads` are the attributes it reads
-    (`subject.country`), in order of appearance.
+    (`subject.country`), in order of appearance. `text` is the condition as it was written, for
+    people.
     """
 
     code: ConditionRef
@@ -56,6 +57,7 @@ class Condition:
     reads: tuple[str, ...] = ()
     reads_consent: bool = False
     reads_rights: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
