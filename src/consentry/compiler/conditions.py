@@ -28,6 +28,7 @@ from consentry.compiler.conditions_python import FunctionWriter
 from consentry.compiler.conditions_values import Values
 from consentry.compiler.symbols import Symbols
 from consentry.diagnostics.diagnostic import Diagnostic
+from consentry.lang.print_values import BREAK, expression
 from consentry.lang.tree import Expr, ListLiteral
 from consentry.model.program import Condition
 from consentry.model.tri import FALSE, TRUE, Tri
@@ -78,17 +79,22 @@ class ConditionCompiler:
             return None
         if not regime and role is not ConditionRole.GOVERNS:
             checker.warn_optional()
-        condition = self._condition(logic, role, checker.names)
+        condition = self._condition(logic, role, checker.names, _text(whens, unlesses))
         if len(self.diagnostics) == before:
             # One that was warned about is checked again, so that each place gets its warning.
             self._compiled[key] = condition
         return condition
 
-    def _condition(self, logic: Logic, role: ConditionRole, names: Names) -> Condition:
+    def _condition(self, logic: Logic, role: ConditionRole, names: Names, text: str) -> Condition:
         readings = _readings(logic)
         code = self._writer.number(logic)
         condition = Condition(
-            code=code, if_consented=code, at_best=code, at_worst=code, reads=tuple(names.reads)
+            code=code,
+            if_consented=code,
+            at_best=code,
+            at_worst=code,
+            reads=tuple(names.reads),
+            text=text,
         )
         if not readings:
             return condition
@@ -127,6 +133,13 @@ class ConditionCompiler:
             if value is not None:
                 items.append(value)
         return tuple(items) if len(items) == len(expr.items) else None
+
+
+def _text(whens: Sequence[Expr], unlesses: Sequence[Expr]) -> str:
+    """The clauses as one line of the language."""
+    words = [f"when {expression(when)}" for when in whens]
+    words += [f"unless {expression(unless)}" for unless in unlesses]
+    return " ".join(words).replace(BREAK, " ")
 
 
 def _readings(logic: Logic) -> frozenset[Reading]:
