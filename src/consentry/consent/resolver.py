@@ -45,7 +45,8 @@ from consentry.model.vocabulary import (
     CONSENT_WITHDRAWN,
 )
 
-_NEGATIVES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
+NEGATIVES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
+"""Kinds that end the consents before them."""
 _MAX_REMEMBERED: Final = 64
 _NOT_IN_FORCE: Final = RightState()
 
@@ -84,7 +85,7 @@ class SubjectView:
         self._last_received_us = 0
         for event in self.events:
             self._by_kind.setdefault(event.kind, []).append(event)
-            if event.kind in _NEGATIVES:
+            if event.kind in NEGATIVES:
                 self._negatives.append(event)
             self._last_received_us = max(self._last_received_us, event.received_at_us)
         self._given = self._by_kind.get(EventKind.GIVEN, [])
@@ -159,7 +160,7 @@ class SubjectView:
         is_widening = kind in WIDENING_KINDS
         speaks = covers if is_widening else may_touch
         for event in self._by_kind.get(kind, ()):
-            if not self._is_visible(event, query.now_us):
+            if not self.is_visible(event, query.now_us):
                 continue
             if not reaches_purpose(event.scope, query, is_widening=is_widening):
                 continue
@@ -172,7 +173,8 @@ class SubjectView:
                 newest = at_us
         return newest, upcoming
 
-    def _is_visible(self, event: ConsentEvent, now_us: int) -> bool:
+    def is_visible(self, event: ConsentEvent, now_us: int) -> bool:
+        """Whether the event had been received when the question is asked."""
         return event.received_at_us <= now_us or event.received_at_us <= self.read_at_us
 
     def _resolve(self, query: ConsentQuery) -> ConsentState:
@@ -184,7 +186,7 @@ class SubjectView:
             negatives = [
                 event
                 for event in self._negatives
-                if self._is_visible(event, now_us) and may_touch(event.scope, query)
+                if self.is_visible(event, now_us) and may_touch(event.scope, query)
             ]
             reaching = [event for event in negatives if reaches_purpose(event.scope, query)]
             cut_us = max((event.counts_from_us for event in reaching), default=None)
@@ -193,7 +195,7 @@ class SubjectView:
         below: list[ConsentEvent] = []
         changes_at_us: int | None = None
         for event in self._given:
-            if not self._is_visible(event, now_us):
+            if not self.is_visible(event, now_us):
                 continue
             # PERF: what the lineage names is the purpose or above it, and needs no closer look.
             is_named = event.scope.purpose in query.purpose_lineage
@@ -229,7 +231,7 @@ class SubjectView:
             is_withdrawn = newest.kind is EventKind.WITHDRAWN
             return CONSENT_WITHDRAWN if is_withdrawn else CONSENT_REFUSED
         for event in self._by_kind.get(EventKind.REQUESTED, ()):
-            if self._is_visible(event, query.now_us) and reaches_purpose(event.scope, query):
+            if self.is_visible(event, query.now_us) and reaches_purpose(event.scope, query):
                 return CONSENT_PENDING
         return CONSENT_MISSING
 
