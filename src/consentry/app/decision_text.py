@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 from consentry.app.output import Console
-from consentry.author.policy_tests import finding_text
-from consentry.model.decision import Decision, Effect, Finding, LeafDecision, Mask
-from consentry.model.values import datetime_of
-
-
-def mask_text(mask: Mask | None) -> str:
-    """A mask in the words of the language; empty for none."""
-    if mask is None:
-        return ""
-    return mask.function if mask.argument is None else f"{mask.function} {mask.argument}"
-
-
-def instant_text(micros: int) -> str:
-    """An instant in UTC, to the second where it is a whole one."""
-    return datetime_of(micros).isoformat().replace("+00:00", "Z")
+from consentry.author.telling import finding_text, instant_text, mask_text
+from consentry.model.decision import Decision, Effect, Finding, LeafDecision
 
 
 def show_decision(console: Console, decision: Decision) -> None:

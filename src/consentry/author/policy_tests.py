@@ -27,7 +27,7 @@ from consentry.engine.evaluate import evaluate
 from consentry.engine.link import LinkedProgram, link
 from consentry.lang.tree import Check, Expect, TestDecl
 from consentry.model.consent import ConsentEvent
-from consentry.model.decision import Decision, Effect, Finding
+from consentry.model.decision import Decision, Effect
 from consentry.model.program import Program
 from consentry.model.request import RequestError
 
@@ -240,18 +240,3 @@ def _differences(expect: Expect, decision: Decision) -> tuple[str, ...]:
 
 def _listed(names: set[str]) -> str:
     return "the answer carries " + (", ".join(sorted(names)) if names else "none")
-
-
-def finding_text(finding: Finding) -> str:
-    """One reason in one line: code, law, rule, place, what was missing."""
-    parts = [finding.reason]
-    if finding.rule:
-        law = f"{finding.regime}." if finding.regime else ""
-        parts.append(f"by {law}{finding.rule}")
-    elif finding.regime:
-        parts.append(f"under {finding.regime}")
-    if finding.file:
-        parts.append(f"at {finding.file}:{finding.line}")
-    if finding.missing:
-        parts.append("because nobody said " + ", ".join(finding.missing))
-    return " ".join(parts)

@@ -8,9 +8,9 @@ from consentry.author.policy_tests import (
     CheckOutcome,
     TestReport,
     expected_text,
-    finding_text,
     run_policy_tests,
 )
+from consentry.author.telling import finding_text
 from consentry.compiler.compile import CompileResult, compile_policies
 from consentry.diagnostics.span import Source
 from consentry.model.decision import Effect, Finding

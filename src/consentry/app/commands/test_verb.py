@@ -25,9 +25,9 @@ from consentry.author.policy_tests import (
     CheckOutcome,
     TestOutcome,
     TestReport,
-    finding_text,
     run_policy_tests,
 )
+from consentry.author.telling import finding_text
 from consentry.diagnostics.span import Source
 
 _EXAMPLES = """\
