@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Cluster, Clusters
 
 ROOT = Path(__file__).resolve().parent.parent
 _FIGURES = pytest.StashKey[dict[str, str]]()
@@ -34,3 +38,19 @@ def pytest_terminal_summary(
         terminalreporter.section("figures")
         for name, value in sorted(figures.items()):
             terminalreporter.write_line(f"{name}: {value}")
+
+
+@pytest.fixture(scope="session")
+def postgres_clusters() -> Iterator[Clusters]:
+    """A maker of PostgreSQL servers for tests that break them."""
+    from tests.support.postgres import clusters  # noqa: PLC0415 - only for those who use it
+
+    with clusters() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_clusters: Clusters) -> Iterator[Cluster]:
+    """One PostgreSQL server for tests that leave it whole."""
+    with postgres_clusters.running() as cluster:
+        yield cluster

@@ -45,6 +45,13 @@ class LedgerSchemaError(LedgerError):
     """The file belongs to something else, or to a newer version of this program."""
 
 
+class LedgerDivergedError(LedgerError):
+    """A shared ledger no longer holds events that were taken from it, or holds others there.
+
+    Of the events that are gone some may have been withdrawals, so nothing that it says is used.
+    """
+
+
 class EventRefusedError(LedgerError):
     """The caller's fault: an event is malformed. `index` is its place in the batch; nothing of the
     batch was stored. `field` is its path within the event, empty for the event as a whole.

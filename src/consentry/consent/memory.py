@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from consentry.consent.ledger import ChangeListener, SubjectCell
@@ -107,6 +107,16 @@ class SubjectCells:
                 cell.view = None
         for listener in self._listeners:
             listener((data_subject_id,), position)
+
+    def expire(self, data_subject_ids: Iterable[str]) -> None:
+        """Makes what is held of these persons unusable: their next reading goes to the store."""
+        with self._lock:
+            for data_subject_id in data_subject_ids:
+                cell = self._cells.get(data_subject_id)
+                if cell is not None:
+                    # INVARIANT: the count tells a reader that is under way to read again.
+                    cell.change_count += 1
+                    cell.view = None
 
     def forget_all(self, position: int) -> None:
         """Empties every cell for good; the next reading of a person goes to the store.

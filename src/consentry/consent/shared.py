@@ -1,0 +1,280 @@
+"""A ledger that others write, too: follows a source, keeps cells, holds a lease.
+
+Two threads. The *follower* opens sessions and takes their frames: it publishes a frame's events to
+the cells, then moves the position, then renews the lease, in this order, so that a lease never
+covers an event that a cell does not show. The *watchman* asks the feed (the state machine that
+decides all this) when a session is over and cuts it, because a source that has frozen gives no
+error. Whatever fails, the two go on; nothing needs a restart.
+
+What this sidecar records itself is visible here when it is acknowledged: the persons' views are
+made unusable before, and their next readings ask the source for a position that includes it.
+
+Locks: `_lock` guards the feed and `_floor`; it is held for comparisons only. `lease` and
+`_position` are replaced as wholes and read without.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from consentry.consent.entries import Entry
+from consentry.consent.errors import LedgerError, LedgerUnavailableError
+from consentry.consent.feed import Feed, FeedTimes, Frame, Step
+from consentry.consent.lease import Lease
+from consentry.consent.ledger import Recorded, SubjectCell
+from consentry.consent.memory import DEFAULT_CAPACITY, SubjectCells
+from consentry.consent.person_reads import PersonReads
+from consentry.consent.recent import Page, RecentEntries
+from consentry.consent.resolver import UNAVAILABLE, SubjectView
+from consentry.consent.source import Session, Source
+from consentry.consent.trouble import Trouble
+from consentry.consent.validate import check_events
+from consentry.model.consent import ConsentEvent, ConsentView
+from consentry.model.ports import Clock
+from consentry.model.values import MICROS_PER_SECOND
+
+log = logging.getLogger(__name__)
+
+DEFAULT_READ_WAIT_S: Final = 0.02
+
+
+class SharedLedger:
+    """Implements `consent.ledger.Ledger`; may be used from any thread once started.
+
+    Until the first proof, and whenever the last one is older than the bound, every view is
+    unavailable. `read_us` is the steady clock of all leases.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        clock: Clock,
+        read_us: Callable[[], int],
+        times: FeedTimes | None = None,
+        read_wait_s: float = DEFAULT_READ_WAIT_S,
+        capacity: int = DEFAULT_CAPACITY,
+    ) -> None:
+        times = times or FeedTimes()
+        self._source: Final = source
+        self._clock: Final = clock
+        self._read_us: Final = read_us
+        self._cells: Final = SubjectCells(capacity)
+        self._reads: Final = PersonReads(self._read_view, self._cells.cell, wait_s=read_wait_s)
+        self.recent: Final = RecentEntries()
+        self._lock = threading.Lock()
+        self._feed: Final = Feed(times, read_us(), random.random)
+        self._floor = 0
+        self._session: Session | None = None
+        self._is_closed = threading.Event()
+        self._woken = threading.Event()
+        self._is_proven = threading.Event()
+        self._position = 0
+        self._lag_us = 0
+        # Over from the start: nothing has been proven yet.
+        self.lease = Lease(read_us() - times.bound_us - 1, times.bound_us, read_us)
+        self._feed_trouble = Trouble("ledger_feed")
+        self._read_trouble = Trouble("ledger_read")
+        self._write_trouble = Trouble("ledger_write")
+        self._follower = threading.Thread(target=self._follow, name="consentry-feed", daemon=True)
+        self._watchman = threading.Thread(
+            target=self._watch, name="consentry-feed-watch", daemon=True
+        )
+
+    def start(self) -> None:
+        """Begins to follow the source."""
+        self._follower.start()
+        self._watchman.start()
+
+    def wait_until_fresh(self, timeout_s: float) -> bool:
+        """Waits for a proof; whether there is one."""
+        return self._is_proven.wait(timeout_s) and self.is_fresh()
+
+    def record(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
+        """Stores all events durably at the source, or none; see the port."""
+        check_events(events, self._clock.now_us())
+        try:
+            recorded = self._source.record(events)
+        except LedgerUnavailableError as problem:
+            self._write_trouble.begin(problem)
+            raise
+        self._write_trouble.end()
+        newest = max((entry.position for entry in recorded), default=0)
+        with self._lock:
+            self._floor = max(self._floor, newest)
+        if newest > self._position:
+            # INVARIANT: after the floor moved, before the acknowledgement: whoever reads these
+            # persons from now on reads what includes the events.
+            self._cells.expire({event.data_subject_id for event in events})
+        return recorded
+
+    def cell(self, data_subject_id: str) -> SubjectCell:
+        """The person's cell; see the port."""
+        return self._cells.cell(data_subject_id)
+
+    def view(self, data_subject_id: str) -> ConsentView:
+        """The person's view; an unavailable one where it is not there in time or not fresh."""
+        if self.lease.is_over():
+            return UNAVAILABLE
+        try:
+            return self._reads.view(data_subject_id)
+        except LedgerError as problem:
+            self._read_trouble.begin(problem)
+            return UNAVAILABLE
+
+    def position(self) -> int:
+        """Position of the newest event that all cells show."""
+        return self._position
+
+    def is_fresh(self) -> bool:
+        """Whether the state of consent may be used now."""
+        return not self.lease.is_over()
+
+    def is_connected(self) -> bool:
+        """Whether the source has been heard lately."""
+        return self._feed.is_connected(self._read_us())
+
+    def lag_us(self) -> int:
+        """How long the newest event was under way, by two wall clocks; 0 before the first."""
+        return self._lag_us
+
+    def list_events(
+        self, data_subject_id: str, after_position: int, limit: int
+    ) -> tuple[ConsentEvent, ...]:
+        """The person's events after a position, oldest first, from the source."""
+        return self._source.list_events(data_subject_id, after_position, limit)
+
+    def read_after(self, position: int, limit: int) -> Page:
+        """Everybody's entries after a position; from memory where it reaches."""
+        return self.recent.after(position, limit) or self._source.read_after(position, limit)
+
+    def digest_at(self, position: int) -> bytes | None:
+        """The chain's digest at a position; None where there is no such event."""
+        return self._source.digest_at(position)
+
+    def wait_for(self, position: int, timeout_s: float) -> bool:
+        """Waits until `position()` is at least that; whether it is."""
+        return self.recent.wait_beyond(position - 1, timeout_s) and self._position >= position
+
+    def close(self) -> None:
+        """Stops following, empties the cells, gives the source back; may be called twice."""
+        if self._is_closed.is_set():
+            return
+        self._is_closed.set()
+        self._woken.set()
+        session = self._session
+        if session is not None:
+            session.close()
+        self._reads.close()
+        self.recent.close()
+        self._source.close()
+        for thread in (self._follower, self._watchman):
+            if thread.ident is not None:
+                thread.join(timeout=5)
+        self._cells.forget_all()
+
+    def _read_view(self, data_subject_id: str) -> ConsentView:
+        return self._cells.view(data_subject_id, self._load)
+
+    def _load(self, data_subject_id: str) -> SubjectView:
+        with self._lock:
+            # INVARIANT: no less than any cell shows, and no less than was acknowledged here.
+            at_least = max(self._floor, self._position)
+        reading = self._source.read_person(data_subject_id, at_least)
+        self._read_trouble.end()
+        events = reading.events
+        return SubjectView(
+            events=events,
+            revision=events[-1].position if events else 0,
+            position=reading.position,
+            read_at_us=max([self._clock.now_us(), *(e.received_at_us for e in events[-1:])]),
+        )
+
+    def _follow(self) -> None:
+        while not self._is_closed.is_set():
+            with self._lock:
+                now_us = self._read_us()
+                is_time = self._feed.step(now_us) is Step.OPEN
+                wait_s = (self._feed.next_us() - now_us) / MICROS_PER_SECOND
+            if not is_time:
+                self._is_closed.wait(max(wait_s, 0.001))
+                continue
+            self._run_session()
+
+    def _run_session(self) -> None:
+        with self._lock:
+            number = self._feed.opened(self._read_us())
+            place = self._feed.place
+        session = self._session = self._source.follow(place)
+        self._woken.set()
+        try:
+            for frame in session.frames():
+                if not self._take(number, frame):
+                    break
+        except LedgerError as problem:
+            self._feed_trouble.begin(problem)
+        except Exception as problem:  # the thread must live: without it nothing is ever fresh again
+            log.exception("ledger_feed_bug")
+            self._feed_trouble.begin(LedgerUnavailableError(type(problem).__name__))
+        finally:
+            session.close()
+            with self._lock:
+                self._feed.closed(number, self._read_us())
+
+    def _take(self, number: int, frame: Frame) -> bool:
+        """Shows what a frame brings; False when the session is of no more use."""
+        with self._lock:
+            new = self._feed.take(number, frame, self._read_us())
+            place = self._feed.place
+        if new is None or place is None:
+            return False
+        if frame.after is None:
+            self._cells.forget_all()
+            self.recent.begin_at(place)
+        self._publish(new)
+        # INVARIANT: after the cells, so that position n is never seen before the views up to n.
+        self._position = max(self._position, place.position)
+        self.recent.add(new, place)
+        with self._lock:
+            proven_at_us = self._feed.prove(frame, self._read_us())
+        if proven_at_us is not None and proven_at_us != self.lease.proven_at_us:
+            # INVARIANT: after the cells, too: what the lease vouches for is visible.
+            self.lease = Lease(proven_at_us, self._feed.times.bound_us, self._read_us)
+            self._is_proven.set()
+        self._feed_trouble.end()
+        return True
+
+    def _publish(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        by_person: dict[str, list[ConsentEvent]] = {}
+        for entry in entries:
+            if isinstance(entry, ConsentEvent):
+                by_person.setdefault(entry.data_subject_id, []).append(entry)
+            else:
+                # Whose it was is not told. Erasing is rare, and reading everybody again is cheap.
+                self._cells.forget_all()
+        now_us = self._clock.now_us()
+        newest_us = entries[-1].received_at_us
+        self._cells.publish(by_person, entries[-1].position, max(now_us, newest_us))
+        self._lag_us = max(0, now_us - newest_us)
+
+    def _watch(self) -> None:
+        while not self._is_closed.is_set():
+            with self._lock:
+                now_us = self._read_us()
+                is_over = self._feed.step(now_us) is Step.CLOSE
+                number, wait_us = self._feed.session, self._feed.next_us() - now_us
+            if is_over:
+                session = self._session
+                if session is not None:
+                    session.close()
+                with self._lock:
+                    self._feed.closed(number, self._read_us())
+                continue
+            self._woken.wait(max(wait_us / MICROS_PER_SECOND, 0.02))
+            self._woken.clear()

@@ -1,0 +1,381 @@
+"""The ledger in PostgreSQL: recording, reading, following; two processes' worth of it at once."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from consentry.consent.errors import (
+    EventRefusedError,
+    IdempotencyConflictError,
+    LedgerCorruptError,
+    LedgerError,
+    LedgerSchemaError,
+    LedgerUnavailableError,
+)
+from consentry.consent.feed import FeedTimes
+from consentry.consent.ledger import Ledger
+from consentry.consent.postgres import PostgresSource
+from consentry.consent.postgres_schema import dial, migrate, prepare
+from consentry.consent.shared import SharedLedger
+from tests.support.consent_events import FakeClock, FakeIds, gave, query, withdrew
+from tests.support.postgres import Cluster, Clusters
+
+_NAMES = itertools.count(1)
+TIMES = FeedTimes.within(2_000_000)
+
+
+def boot_us() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000
+
+
+@pytest.fixture
+def conninfo(postgres: Cluster) -> str:
+    return postgres.create_ledger(f"ledger_{next(_NAMES)}")
+
+
+class Prefixed(FakeIds):
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self._prefix = prefix
+
+    def new_id(self) -> str:
+        return self._prefix + super().new_id()
+
+
+def open_source(conninfo: str, prefix: str = "") -> PostgresSource:
+    return PostgresSource(
+        conninfo,
+        clock=FakeClock(),
+        ids=Prefixed(prefix),
+        read_us=boot_us,
+        heartbeat_us=TIMES.heartbeat_us,
+    )
+
+
+def open_ledger(conninfo: str, prefix: str = "", read_wait_s: float = 5.0) -> SharedLedger:
+    ledger = SharedLedger(
+        open_source(conninfo, prefix),
+        clock=FakeClock(),
+        read_us=boot_us,
+        times=TIMES,
+        read_wait_s=read_wait_s,
+    )
+    ledger.start()
+    assert ledger.wait_until_fresh(10)
+    return ledger
+
+
+@pytest.fixture
+def source(conninfo: str) -> Iterator[PostgresSource]:
+    opened = open_source(conninfo)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def ledger(conninfo: str) -> Iterator[SharedLedger]:
+    opened = open_ledger(conninfo)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def other(conninfo: str) -> Iterator[SharedLedger]:
+    """Another sidecar on the same ledger."""
+    opened = open_ledger(conninfo, "other-")
+    yield opened
+    opened.close()
+
+
+def test_ledger_has_the_shape_of_the_port(ledger: SharedLedger) -> None:
+    port: Ledger = ledger
+
+    assert port.position() == 0
+    assert port.lease is not None
+    assert not port.lease.is_over()
+
+
+def test_what_a_sidecar_recorded_it_shows_at_once(ledger: SharedLedger) -> None:
+    ledger.record([gave(1)])
+    assert ledger.view("ada").consent(query()).standings
+
+    ledger.record([withdrew(2)])
+
+    assert ledger.view("ada").consent(query()).absence == "consent_withdrawn"
+
+
+def test_what_one_sidecar_recorded_another_shows(ledger: SharedLedger, other: SharedLedger) -> None:
+    ledger.record([gave(1)])
+    assert other.wait_for(1, 5)
+    cell = other.cell("ada")
+    assert other.view("ada").consent(query()).standings
+
+    (recorded,) = ledger.record([withdrew(2)])
+
+    assert other.wait_for(recorded.position, 5)
+    assert cell.view is not None
+    assert cell.view.consent(query()).absence == "consent_withdrawn"
+
+
+def test_events_come_back_as_they_were_recorded(ledger: SharedLedger) -> None:
+    given = gave(1, qualities=frozenset({"explicit"}), listed=("marketing.sms",))
+    (recorded,) = ledger.record([given])
+
+    (event,) = ledger.list_events("ada", 0, 10)
+
+    assert event == replace(
+        given, position=1, event_id=recorded.event_id, received_at_us=recorded.received_at_us
+    )
+
+
+def test_same_key_and_content_is_the_same_event(ledger: SharedLedger, other: SharedLedger) -> None:
+    (first,) = ledger.record([gave(1)])
+    (again,) = other.record([gave(1)])
+
+    assert again == replace(first, is_replay=True)
+    assert ledger.position() <= 1
+
+
+def test_same_key_with_other_content_is_refused_and_nothing_stored(ledger: SharedLedger) -> None:
+    ledger.record([gave(1)])
+
+    with pytest.raises(IdempotencyConflictError) as caught:
+        ledger.record([gave(2), gave(1, notice="v2")])
+
+    assert caught.value.index == 1
+    assert len(ledger.list_events("ada", 0, 10)) == 1
+
+
+def test_malformed_event_is_refused(ledger: SharedLedger) -> None:
+    with pytest.raises(EventRefusedError):
+        ledger.record([gave(1, notice="a\x00b")])
+
+
+def test_names_are_compared_as_bytes(ledger: SharedLedger) -> None:
+    ledger.record([gave(1, data_subject_id="Ada", idempotency_key="1")])
+
+    assert ledger.view("ada").revision == 0
+    assert ledger.view("Ada").revision == 1
+
+
+def test_positions_are_dense_and_in_the_order_of_commits(
+    source: PostgresSource, conninfo: str
+) -> None:
+    """Eight threads of two writers; a follower reads all the while and misses nothing."""
+    second = open_source(conninfo, "second-")
+    seen: list[int] = []
+    session = second.follow(None)
+    is_done = threading.Event()
+
+    def follow() -> None:
+        for frame in session.frames():
+            seen.extend(event.position for event in frame.events)
+            if len(seen) >= 400:
+                is_done.set()
+                return
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    try:
+        # The follower begins at the head; nothing is recorded before it has.
+        with ThreadPoolExecutor(8) as pool:
+            list(
+                pool.map(
+                    lambda n: (source, second)[n % 2].record(
+                        [gave(n, data_subject_id=f"p{n % 9}", idempotency_key=f"k{n}")]
+                    ),
+                    range(401),
+                )
+            )
+        assert is_done.wait(20)
+    finally:
+        session.close()
+        follower.join(10)
+        second.close()
+
+    assert seen == list(range(seen[0], seen[0] + len(seen)))
+    assert source.verify() == 401
+
+
+def test_a_writer_that_holds_a_lower_position_is_waited_for(
+    source: PostgresSource, conninfo: str
+) -> None:
+    """With a serial column the second writer would commit first, with the higher number."""
+    slow = psycopg.connect(conninfo, autocommit=False)
+    slow.execute("SELECT position FROM consentry.head FOR UPDATE")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(source.record, [gave(1)])
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.2)
+        slow.rollback()
+        slow.close()
+
+        assert waiting.result(10)[0].position == 1
+
+
+def test_a_writer_that_froze_with_the_lock_stops_the_others_for_two_seconds_only(
+    source: PostgresSource, conninfo: str
+) -> None:
+    frozen = dial(conninfo)
+    prepare(frozen)
+    frozen.execute("BEGIN")
+    frozen.execute("SELECT position FROM consentry.head FOR UPDATE")
+
+    (recorded,) = source.record([gave(1)])
+
+    assert recorded.position == 1
+    frozen.close()
+
+
+def test_changes_of_any_row_are_refused(
+    source: PostgresSource, postgres: Cluster, conninfo: str
+) -> None:
+    source.record([gave(1)])
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for statement in (
+            b"UPDATE consentry.event SET public = ''",
+            b"DELETE FROM consentry.event",
+            b"TRUNCATE consentry.event CASCADE",
+            b"UPDATE consentry.personal SET salt = ''",
+        ):
+            with pytest.raises(psycopg.errors.RaiseException):
+                connection.execute(statement)
+
+
+def test_erasing_who_it_was_leaves_the_chain_whole(source: PostgresSource, conninfo: str) -> None:
+    source.record([gave(1), withdrew(2)])
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("DELETE FROM consentry.personal WHERE position = 1")
+
+    assert source.verify() == 2
+    assert [event.position for event in source.list_events("ada", 0, 10)] == [2]
+
+
+def test_a_changed_byte_is_found(source: PostgresSource, conninfo: str) -> None:
+    source.record([gave(1), withdrew(2)])
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("ALTER TABLE consentry.event DISABLE TRIGGER ALL")
+        connection.execute(
+            "UPDATE consentry.event SET public = set_byte(public, 30, 65) WHERE position = 2"
+        )
+
+    with pytest.raises(LedgerCorruptError, match="position 2"):
+        source.verify()
+
+
+def test_a_lost_tail_is_found(source: PostgresSource, conninfo: str) -> None:
+    source.record([gave(1), withdrew(2)])
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("ALTER TABLE consentry.event DISABLE TRIGGER ALL")
+        connection.execute("DELETE FROM consentry.personal WHERE position = 2")
+        connection.execute("DELETE FROM consentry.event WHERE position = 2")
+
+    with pytest.raises(LedgerCorruptError, match="head"):
+        source.verify()
+
+
+def test_a_ledger_that_lost_what_was_taken_from_it_is_not_followed(
+    ledger: SharedLedger, conninfo: str
+) -> None:
+    """A failover to a standby that was behind: of what is gone, some may have been withdrawals."""
+    ledger.record([gave(1), withdrew(2)])
+    assert ledger.wait_for(2, 5)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("ALTER TABLE consentry.event DISABLE TRIGGER ALL")
+        connection.execute("DELETE FROM consentry.personal WHERE position = 2")
+        connection.execute("DELETE FROM consentry.event WHERE position = 2")
+        connection.execute("UPDATE consentry.head SET position = 1")
+    deadline_s = time.monotonic() + 10
+
+    while ledger.is_fresh():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+    assert not ledger.view("ada").is_available
+
+
+def test_commits_that_are_not_durable_are_refused(postgres: Cluster) -> None:
+    conninfo = postgres.create_ledger(f"ledger_{next(_NAMES)}")
+    postgres.execute(f"ALTER DATABASE {conninfo.rpartition('=')[2]} SET synchronous_commit = off")
+    source = open_source(conninfo)
+
+    with pytest.raises(LedgerError, match="synchronous_commit"):
+        source.check()
+    source.close()
+
+
+def test_database_without_the_schema_is_refused(postgres: Cluster) -> None:
+    source = open_source(postgres.conninfo())
+
+    with pytest.raises(LedgerSchemaError, match="consentry ledger migrate"):
+        source.check()
+    source.close()
+
+
+def test_schema_of_a_newer_program_is_refused(source: PostgresSource, conninfo: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("UPDATE consentry.meta SET value = '999' WHERE name = 'schema'")
+
+    with pytest.raises(LedgerSchemaError, match="999"):
+        source.check()
+    with dial(conninfo) as connection, pytest.raises(LedgerSchemaError, match="999"):
+        migrate(connection)
+
+
+def test_migrating_again_changes_nothing(conninfo: str) -> None:
+    connection = dial(conninfo)
+
+    assert migrate(connection) == (1, 1)
+    connection.close()
+
+
+def test_a_server_that_is_not_there_is_unavailable(
+    postgres_clusters: Clusters,
+) -> None:
+    source = open_source("host=127.0.0.1 port=1 user=tester dbname=none")
+
+    with pytest.raises(LedgerUnavailableError):
+        source.check()
+    source.close()
+
+
+def test_record_throughput_next_to_bare_inserts(
+    source: PostgresSource, conninfo: str, figure: Callable[[str, object], None]
+) -> None:
+    """Both durable, in the same run; the bare loop is one connection that inserts and commits."""
+    count = 300
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("CREATE TABLE bare (id bigint PRIMARY KEY, body bytea)")
+        began_s = time.perf_counter()
+        for n in range(count):
+            connection.execute("INSERT INTO bare VALUES (%s, %s)", (n, b"x" * 400))
+        bare = count / (time.perf_counter() - began_s)
+
+    def measure(threads: int, size: int, total: int, mark: str) -> float:
+        batches = [
+            [
+                gave(1, data_subject_id=f"p{n}", idempotency_key=f"{mark}{n}")
+                for n in range(first, first + size)
+            ]
+            for first in range(0, total, size)
+        ]
+        began_s = time.perf_counter()
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(source.record, batches))
+        return total / (time.perf_counter() - began_s)
+
+    figure("PostgreSQL: bare INSERT + commit a second", round(bare))
+    one = measure(1, 1, count, "a")
+    figure("PostgreSQL: events a second, one caller", f"{one:.0f} ({one / bare:.2f} of bare)")
+    many = measure(16, 1, 4 * count, "b")
+    figure("PostgreSQL: events a second, 16 callers", f"{many:.0f} ({many / bare:.2f} of bare)")
+    bulk = measure(1, 1_000, 5_000, "c")
+    figure("PostgreSQL: events a second, batches of 1,000", round(bulk))
