@@ -19,13 +19,15 @@ from consentry.consent.errors import (
     LedgerError,
     LedgerSchemaError,
     LedgerUnavailableError,
+    RightsStandError,
 )
 from consentry.consent.feed import FeedTimes
 from consentry.consent.ledger import Ledger
 from consentry.consent.postgres import PostgresSource
 from consentry.consent.postgres_schema import dial, migrate, prepare
 from consentry.consent.shared import SharedLedger
-from tests.support.consent_events import FakeClock, FakeIds, gave, query, withdrew
+from consentry.model.consent import EventKind
+from tests.support.consent_events import FakeClock, FakeIds, event, gave, query, withdrew
 from tests.support.postgres import Cluster, Clusters
 
 _NAMES = itertools.count(1)
@@ -177,7 +179,7 @@ def test_positions_are_dense_and_in_the_order_of_commits(
 
     def follow() -> None:
         for frame in session.frames():
-            seen.extend(event.position for event in frame.events)
+            seen.extend(entry.position for entry in frame.entries)
             if len(seen) >= 400:
                 is_done.set()
                 return
@@ -250,13 +252,42 @@ def test_changes_of_any_row_are_refused(
                 connection.execute(statement)
 
 
-def test_erasing_who_it_was_leaves_the_chain_whole(source: PostgresSource, conninfo: str) -> None:
+def test_an_erased_person_is_forgotten_by_every_sidecar_and_the_chain_stays_whole(
+    ledger: SharedLedger, other: SharedLedger, source: PostgresSource
+) -> None:
+    ledger.record([gave(1), withdrew(2), gave(3, data_subject_id="bob", idempotency_key="b")])
+    assert other.wait_for(3, 5)
+    assert other.view("ada").revision == 2
+
+    erased = ledger.erase("ada")
+
+    assert (erased.count, erased.position) == (2, 4)
+    assert ledger.view("ada").revision == 0
+    assert other.wait_for(4, 5)
+    assert other.view("ada").revision == 0
+    assert other.view("bob").revision == 3
+    assert source.verify() == 4
+
+
+def test_rights_that_stand_are_not_forgotten_unasked(source: PostgresSource) -> None:
+    source.record([event(EventKind.OBJECTED, 1)])
+
+    with pytest.raises(RightsStandError):
+        source.erase("ada")
+
+    assert source.erase("ada", with_rights=True).count == 1
+    assert source.erase("ada").count == 0
+
+
+def test_a_personal_part_that_is_gone_is_told_from_one_that_was_erased(
+    source: PostgresSource, conninfo: str
+) -> None:
     source.record([gave(1), withdrew(2)])
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("DELETE FROM consentry.personal WHERE position = 1")
 
-    assert source.verify() == 2
-    assert [event.position for event in source.list_events("ada", 0, 10)] == [2]
+    with pytest.raises(LedgerCorruptError, match="position 1 is gone"):
+        source.verify()
 
 
 def test_a_changed_byte_is_found(source: PostgresSource, conninfo: str) -> None:

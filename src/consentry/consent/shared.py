@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from consentry.consent.entries import Entry
+from consentry.consent.erasure import Erased
 from consentry.consent.errors import LedgerError, LedgerUnavailableError
 from consentry.consent.feed import Feed, FeedTimes, Frame, Step
 from consentry.consent.lease import Lease
@@ -111,6 +112,17 @@ class SharedLedger:
             # persons from now on reads what includes the events.
             self._cells.expire({event.data_subject_id for event in events})
         return recorded
+
+    def erase(self, data_subject_id: str, *, with_rights: bool = False) -> Erased:
+        """Forgets a person at the source, and in every later view here; raises as `Source.erase`.
+
+        Every other sidecar forgets within the bound.
+        """
+        erased = self._source.erase(data_subject_id, with_rights=with_rights)
+        with self._lock:
+            self._floor = max(self._floor, erased.position)
+        self._cells.expire((data_subject_id,))
+        return erased
 
     def cell(self, data_subject_id: str) -> SubjectCell:
         """The person's cell; see the port."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from consentry.consent.erasure import Erased
 from consentry.consent.feed import Frame, Place
 from consentry.consent.ledger import Recorded
 from consentry.consent.recent import Page
@@ -80,6 +81,15 @@ class Source(Protocol):
 
         Raises:
             LedgerUnavailableError: it could not be read.
+        """
+        ...
+
+    def erase(self, data_subject_id: str, *, with_rights: bool = False) -> Erased:
+        """Forgets a person, durably; see `consent.erasure`.
+
+        Raises:
+            RightsStandError: an objection or the like stands, and `with_rights` is not said.
+            LedgerError: it could not be written.
         """
         ...
 

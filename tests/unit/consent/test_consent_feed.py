@@ -28,7 +28,7 @@ def frame(after: int, *positions: int, elapsed_us: int = 0, age_us: int = 0) -> 
     return Frame(
         after=after,
         place=Place(positions[-1] if positions else after),
-        events=tuple(gave(1, position=position) for position in positions),
+        entries=tuple(gave(1, position=position) for position in positions),
         elapsed_us=elapsed_us,
         age_us=age_us,
     )
