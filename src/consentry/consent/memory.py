@@ -118,6 +118,11 @@ class SubjectCells:
                     cell.change_count += 1
                     cell.view = None
 
+    def doubt(self, position: int) -> None:
+        """Tells listeners that nothing they hold may be used; the cells stay as they are."""
+        for listener in self._listeners:
+            listener(None, position)
+
     def forget_all(self, position: int) -> None:
         """Empties every cell for good; the next reading of a person goes to the store.
 

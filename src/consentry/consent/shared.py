@@ -26,7 +26,7 @@ from consentry.consent.erasure import Erased
 from consentry.consent.errors import LedgerError, LedgerUnavailableError
 from consentry.consent.feed import Feed, FeedTimes, Frame, Step
 from consentry.consent.lease import Lease
-from consentry.consent.ledger import Recorded, SubjectCell
+from consentry.consent.ledger import ChangeListener, Recorded, SubjectCell
 from consentry.consent.memory import DEFAULT_CAPACITY, SubjectCells
 from consentry.consent.person_reads import PersonReads
 from consentry.consent.recent import Page, RecentEntries
@@ -142,6 +142,13 @@ class SharedLedger:
         """Position of the newest event that all cells show."""
         return self._position
 
+    def on_change(self, listener: ChangeListener) -> None:
+        """Call `listener` whenever views moved, and when they may no longer be used.
+
+        Called in the threads of the feed; what this sidecar records itself comes by the feed, too.
+        """
+        self._cells.on_change(listener)
+
     def is_fresh(self) -> bool:
         """Whether the state of consent may be used now."""
         return not self.lease.is_over()
@@ -187,7 +194,7 @@ class SharedLedger:
         for thread in (self._follower, self._watchman):
             if thread.ident is not None:
                 thread.join(timeout=5)
-        self._cells.forget_all()
+        self._cells.forget_all(self._position)
 
     def _read_view(self, data_subject_id: str) -> ConsentView:
         return self._cells.view(data_subject_id, self._load)
@@ -245,7 +252,7 @@ class SharedLedger:
         if new is None or place is None:
             return False
         if frame.after is None:
-            self._cells.forget_all()
+            self._cells.forget_all(place.position)
             self.recent.begin_at(place)
         self._publish(new)
         # INVARIANT: after the cells, so that position n is never seen before the views up to n.
@@ -269,14 +276,16 @@ class SharedLedger:
                 by_person.setdefault(entry.data_subject_id, []).append(entry)
             else:
                 # Whose it was is not told. Erasing is rare, and reading everybody again is cheap.
-                self._cells.forget_all()
+                self._cells.forget_all(entry.position)
         now_us = self._clock.now_us()
         newest_us = entries[-1].received_at_us
         self._cells.publish(by_person, entries[-1].position, max(now_us, newest_us))
         self._lag_us = max(0, now_us - newest_us)
 
     def _watch(self) -> None:
+        was_fresh = False
         while not self._is_closed.is_set():
+            was_fresh = self._tell_staleness(was_fresh=was_fresh)
             with self._lock:
                 now_us = self._read_us()
                 is_over = self._feed.step(now_us) is Step.CLOSE
@@ -288,5 +297,18 @@ class SharedLedger:
                 with self._lock:
                     self._feed.closed(number, self._read_us())
                 continue
+            wait_us = min(wait_us, self._feed.times.heartbeat_us)
             self._woken.wait(max(wait_us / MICROS_PER_SECOND, 0.02))
             self._woken.clear()
+
+    def _tell_staleness(self, *, was_fresh: bool) -> bool:
+        """Whether the lease holds; who keeps answers of ours is told when it does not any more."""
+        lease = self.lease
+        if lease.is_over():
+            if was_fresh:
+                log.error("consent_stale", extra={"age_s": lease.age_us() // MICROS_PER_SECOND})
+                self._cells.doubt(self._position)
+            return False
+        if not was_fresh:
+            log.info("consent_fresh", extra={"ledger_position": self._position})
+        return True
