@@ -32,7 +32,7 @@ def echo_server(answer: bytes) -> Iterator[tuple[str, int]]:
             yield f"127.0.0.1:{int(process.stdout.readline())}", process.pid
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
 
 
 def record_consent(target: str) -> None:

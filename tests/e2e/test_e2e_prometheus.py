@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -20,6 +19,7 @@ import pytest
 import yaml
 
 from consentry.client import Client, Subject, service
+from tests.support.ports import free_port
 from tests.support.sidecar import RunningSidecar, running_sidecar
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,13 +29,6 @@ pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None,
     reason="prometheus is not installed (Debian package prometheus); continuous integration has it",
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def config_for(sidecar: RunningSidecar) -> str:

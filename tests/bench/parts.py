@@ -1,0 +1,100 @@
+"""The parts of the benchmark: what each measures, and the goals that stand beside its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from tests.bench import engine, h2, peer_series, unary
+from tests.bench.peers.install import PeerMissingError
+from tests.bench.report import Figures, say, table
+
+RULE_COUNTS: Final = (10, 100, 1_000, 10_000, 40_000)
+NO_LOAD: Final = "h2load is not installed (Debian package nghttp2-client)"
+
+
+def measure_unary(*, is_quick: bool) -> Figures:
+    """One Check at a time, and sixteen in flight, next to a bare echo."""
+    shown: Figures = {}
+    goals = {"hit": "<= 1.15", "miss": "<= 1.40", "echo again": "noise of the pair"}
+    for in_flight in (1, 16):
+        series = unary.measure(
+            rounds=3 if is_quick else 15,
+            calls=500 if is_quick else 2000,
+            in_flight=in_flight,
+            say=say,
+        )
+        title = f"Unary Check, {in_flight} in flight: server CPU per call"
+        shown[f"in_flight_{in_flight}"] = table(title, series, "echo", goals)
+    return shown
+
+
+def measure_batch(*, is_quick: bool) -> Figures:
+    """A thousand checks in one call, all known and all new."""
+    series = unary.measure_batch(rounds=3 if is_quick else 10, say=say)
+    return table("CheckBatch of 1,000: server CPU per check", series, "hit", {})
+
+
+def measure_engine(*, is_quick: bool) -> Figures:
+    """One evaluation in process, at 10 to 40,000 rules."""
+    counts = RULE_COUNTS[:-1] if is_quick else RULE_COUNTS
+    series = engine.measure(
+        rule_counts=counts,
+        rounds=3 if is_quick else 15,
+        evaluations=500 if is_quick else 5000,
+        say=say,
+    )
+    goals = {f"{count} rules": "0.90 to 1.10" for count in counts}
+    return table("Engine: time of one evaluation", series, "100 rules", goals)
+
+
+def measure_peers(*, is_quick: bool) -> Figures:
+    """Other engines with the same policy and the same question."""
+    rounds = 3 if is_quick else 7
+    shown: Figures = {}
+    series, missing = peer_series.measure_in_process(
+        rule_count=100, rounds=rounds, evaluations=200, say=say
+    )
+    shown["in_process"] = table(
+        "In process, 100 rules: time of one decision (ratio of ours to each: turn it round)",
+        series, "consentry", {side: ">= 10" for side in series.rounds if side != "consentry"},
+        missing,
+    )  # fmt: skip
+    if not h2.is_there():
+        print(f"\nServers beside others: left out, {NO_LOAD}")
+        return shown | {"missing": NO_LOAD}
+    for rules in (100,) if is_quick else (10, 100, 1_000, 10_000):
+        found, missing = peer_series.measure_servers(
+            rule_count=rules, rounds=rounds, calls=1_500, in_flight=(1, 16, 64), say=say
+        )
+        for number, series in found.items():
+            base = "cerbos" if "cerbos" in series.rounds else "hit"
+            title = f"Servers, {rules} rules, {number} in flight: server CPU per call"
+            goals = {"hit": "<= 0.65", "evaluated": "<= 0.65"}
+            key = f"servers_{rules}_rules_{number}_in_flight"
+            shown[key] = table(title, series, base, goals, missing)
+    try:
+        shown |= _with_cerbos(rounds=rounds, seconds=2 if is_quick else 4)
+    except PeerMissingError as problem:
+        print(f"\nOpen loop and batches beside Cerbos: left out, {problem}")
+        shown["open_loop"] = {"missing": str(problem)}
+    return shown
+
+
+def _with_cerbos(*, rounds: int, seconds: int) -> Figures:
+    series = peer_series.measure_open_loop(rounds=rounds, seconds=seconds, say=say)
+    title = f"{peer_series.OPEN_RATE:,} calls a second offered: p99 that callers see"
+    shown: Figures = {"open_loop": table(title, series, "cerbos", {"ours": "<= 0.25"})}
+    series = peer_series.measure_batches(rounds=rounds, say=say)
+    title = "Largest batch (ours 1,000, Cerbos 50): server CPU per check"
+    shown["batch"] = table(title, series, "cerbos", {"ours": "<= 0.05"})
+    return shown
+
+
+PARTS: Final[dict[str, Callable[..., Figures]]] = {
+    "unary": measure_unary,
+    "batch": measure_batch,
+    "engine": measure_engine,
+    "peers": measure_peers,
+}
+"""By the names that `--only` takes; each is called with `is_quick`."""
