@@ -22,6 +22,7 @@ VERBS: Final[dict[str, str]] = {
     "test": "run the tests that stand in the policies",
     "eval": "answer one question on the command line",
     "serve": "run the sidecar",
+    "ledger": "verify, back up, restore, import, export; forget a person",
     "demo": "tell the story of a consent with a real sidecar and real callers",
     "version": "print the version",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass
 from typing import Final, TextIO
 
@@ -49,6 +50,39 @@ def out() -> Console:
 def err() -> Console:
     """Standard error: what went wrong."""
     return console(sys.stderr)
+
+
+class ProgressBar:
+    """How far long work has come: one line that is drawn over, on a terminal only."""
+
+    _WIDTH: Final = 30
+    _PERIOD_S: Final = 0.1
+
+    def __init__(self, what: str, stream: TextIO | None = None) -> None:
+        self._what = what
+        self._stream = sys.stderr if stream is None else stream
+        self._is_drawn = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._begun_s = time.monotonic()
+        self._drawn_s = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Draws, at most ten times a second."""
+        now_s = time.monotonic()
+        if not self._is_drawn or (now_s - self._drawn_s < self._PERIOD_S and done < total):
+            return
+        self._drawn_s = now_s
+        share = min(1.0, done / total) if total else 1.0
+        bar = ("#" * round(share * self._WIDTH)).ljust(self._WIDTH, ".")
+        left_s = (now_s - self._begun_s) * (1 - share) / share if share else 0.0
+        text = f"{self._what} [{bar}] {share:4.0%}  {done:,} of {total:,}, {left_s:.0f} s left"
+        self._stream.write(f"\r{text:<100}")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Takes the line away."""
+        if self._is_drawn and self._drawn_s:
+            self._stream.write("\r" + " " * 100 + "\r")
+            self._stream.flush()
 
 
 def counted(number: int, singular: str, plural: str = "") -> str:

@@ -67,6 +67,14 @@ class StateSettings(_Section):
         default=Path("var/consentry"),
         description="Folder for ledger/, audit/ and policies/; made with mode 0700.",
     )
+    anchor_path: Path | None = Field(
+        default=None,
+        description="Where the ledger's head is kept, better on another disk; none: beside it.",
+    )
+    reserve_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=16 * 1024 * 1024,
+        description="Space kept back so that a full disk still takes withdrawals; 0: none.",
+    )
     allow_ephemeral_ledger: bool = Field(
         default=False, description="Start even if the folder dies with the container."
     )

@@ -63,7 +63,13 @@ class Application:
         make_state_folders(state)
         self.metrics = Metrics(version=told_version)
         self.audit = self._open_audit(opening)
-        self.ledger = SqliteLedger(state / LEDGER_FOLDER / LEDGER_FILE, clock=clock, ids=ids)
+        self.ledger = SqliteLedger(
+            state / LEDGER_FOLDER / LEDGER_FILE,
+            clock=clock,
+            ids=ids,
+            anchor=settings.state.anchor_path,
+            reserve_bytes=settings.state.reserve_bytes,
+        )
         opening.callback(self.ledger.close)
         clock.start_from(self.ledger.newest_us())
         self.verifier = Verifier(self.ledger, clock)

@@ -107,6 +107,21 @@ def open_writer(path: Path) -> apsw.Connection:
         return connection
 
 
+def check_kind(connection: apsw.Connection) -> None:
+    """Refuses, without changing anything, what is not a ledger of a schema that is known.
+
+    Raises:
+        LedgerSchemaError: it is something else, or of a newer version.
+    """
+    if connection.pragma("application_id") != APPLICATION_ID:
+        raise LedgerSchemaError("this file is not a ledger")
+    version, newest = connection.pragma("user_version"), migrations()[-1][0]
+    if version > newest:
+        raise LedgerSchemaError(
+            f"the ledger has schema {version}; this program knows schemas up to {newest}"
+        )
+
+
 def identity_of(path: Path) -> tuple[int, int]:
     """Which file stands at `path` now: device and inode.
 

@@ -1,0 +1,49 @@
+"""`consentry ledger`: keeping, checking and moving what people decided."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from consentry.app.exit_codes import EXIT_CODES_HELP
+from consentry.app.ledger import checking, copying, erasing
+from consentry.app.ledger.place import told_errors
+
+_EXAMPLES: Final = """\
+examples:
+  consentry ledger verify                          the ledger in var/consentry, all of it
+  consentry ledger verify --target 127.0.0.1:7470  the same, by the sidecar that runs on it
+  consentry ledger head                            POSITION:DIGEST, to keep elsewhere
+  consentry ledger backup /backup/consent.sqlite   while the sidecar goes on
+  consentry ledger erase --subject customer-1042   forget a person
+
+"""
+_ACTIONS: Final = {
+    "verify": (checking.VERIFY_HELP, checking.add_verify, checking.verify),
+    "head": (checking.HEAD_HELP, checking.add_head, checking.head),
+    "backup": (copying.BACKUP_HELP, copying.add_backup, copying.backup),
+    "restore": (copying.RESTORE_HELP, copying.add_restore, copying.restore),
+    "erase": (erasing.ERASE_HELP, erasing.add_erase, erasing.erase),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of this verb and of its actions."""
+    parser = argparse.ArgumentParser(
+        prog="consentry ledger",
+        description="Check, copy and move the consent ledger, and forget a person.",
+        epilog=_EXAMPLES + EXIT_CODES_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, (text, add_flags, _) in _ACTIONS.items():
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        add_flags(action)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs one action."""
+    with told_errors(f"ledger {options.action}") as status:
+        status[0] = _ACTIONS[options.action][2](options)
+    return status[0]

@@ -1,0 +1,1 @@
+"""What `consentry ledger` does: keeping, checking and moving what people decided."""

@@ -1,0 +1,69 @@
+"""The same for a ledger whose sidecar is running: asked of it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from consentry.app.exit_codes import ExitCode
+from consentry.app.ledger.place import CommandError
+from consentry.app.output import ProgressBar, counted, err, out
+from consentry.client import ConsentryError
+from consentry.client.keeper import LedgerKeeper
+
+_POLL_S: Final = 0.2
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """The flag that names a running sidecar."""
+    parser.add_argument(
+        "--target", metavar="ADDRESS", help="ask the running sidecar at this address instead"
+    )
+
+
+@contextmanager
+def sidecar_at(target: str) -> Iterator[LedgerKeeper]:
+    """A client whose failures end the command.
+
+    Raises:
+        CommandError: no answer came.
+    """
+    with LedgerKeeper(target) as client:
+        try:
+            yield client
+        except ConsentryError as problem:
+            raise CommandError(str(problem), ExitCode.LEDGER) from problem
+
+
+def verify_remote(target: str, *, as_json: bool) -> ExitCode:
+    """Lets the sidecar walk its chain anew and follows it."""
+    bar = ProgressBar("verifying")
+    with sidecar_at(target) as client:
+        answer = client.verify_ledger(again=True)
+        while not answer.HasField("ended_at"):
+            bar(answer.verified_position, answer.ledger_position)
+            time.sleep(_POLL_S)
+            answer = client.verify_ledger()
+    bar.close()
+    found: dict[str, Any] = {
+        "holds": answer.is_done,
+        "position": answer.verified_position,
+        "digest": answer.digest.hex(),
+        "erased": answer.erased_count,
+    }
+    if answer.HasField("fault"):
+        found |= {"position": answer.fault.position or None, "fault": answer.fault.code}
+    if as_json:
+        out().json(found)
+    elif answer.HasField("fault"):
+        where = f" at position {answer.fault.position}" if answer.fault.position else ""
+        err().line(f"consentry ledger verify: {answer.fault.code}{where}")
+    elif answer.is_done:
+        rows = counted(answer.verified_position, "row")
+        out().line(f"it holds: {rows} up to {answer.verified_position}:{answer.digest.hex()}")
+    else:
+        err().line("consentry ledger verify: the sidecar could not read its ledger; see its log")
+    return ExitCode.OK if answer.is_done else ExitCode.FINDINGS
