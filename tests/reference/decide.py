@@ -155,7 +155,9 @@ def _hear(
                 and applies(question, rule, regime, asking) != FALSE
             ]
             return heard
-    return _ask(question, rules, question.first_asking(regime), order)
+    told = _ask(question, rules, question.first_asking(regime), order)
+    # A consent to something below tells the reason, and brings no yes.
+    return told if told.reasons else _ask(question, rules, question.askings(regime)[0], order)
 
 
 def _duties(

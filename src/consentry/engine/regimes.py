@@ -49,7 +49,21 @@ def ask_first(group: RegimeGroup, run: Run) -> None:
 
 
 def explain_no(group: RegimeGroup, run: Run) -> list[RankedFinding]:
-    """All reasons of the first asking, `ask_first`, of a regime that says no."""
+    """All reasons of the first asking, `ask_first`, of a regime that says no; never empty.
+
+    Where a consent to something below the purpose would have done, had it counted, the reasons are
+    those of the asking without one.
+    """
+    findings = _reasons(group, run)
+    if not findings:
+        facts = run.facts
+        below, facts.standing = facts.standing, None
+        findings = _reasons(group, run)
+        facts.standing = below
+    return findings
+
+
+def _reasons(group: RegimeGroup, run: Run) -> list[RankedFinding]:
     findings = [
         _banned(ban.rule, run, how)
         for ban in group.forbids

@@ -224,8 +224,7 @@ def _ask_all(candidates: RegimeGroup, run: Run, decided: LeafDecision) -> tuple[
         answer = ask(candidates, run)
         asked_with = standing
         if answer is None and not told:
-            ask_first(candidates, run)
-            asked_with = facts.standing if candidates.reads_consent else None
+            asked_with = _first_told(candidates, run)
         used = frozenset[LinkedRule]() if answer is None else _ground(answer.ground)
         told.append(
             Asking(
@@ -237,6 +236,17 @@ def _ask_all(candidates: RegimeGroup, run: Run, decided: LeafDecision) -> tuple[
         if answer is not None:
             break
     return tuple(told)
+
+
+def _first_told(candidates: RegimeGroup, run: Run) -> Standing | None:
+    """The consent with which the first asking is told, as `explain_no` tells its reasons."""
+    ask_first(candidates, run)
+    if not candidates.reads_consent:
+        return None
+    facts = run.facts
+    if ask(candidates, run) is not None:
+        facts.standing = None
+    return facts.standing
 
 
 def _ground(rule: LinkedRule | None) -> frozenset[LinkedRule]:

@@ -271,3 +271,25 @@ def test_retention_end_bounds_the_answer() -> None:
     asked = request(resource=Resource(collected_at_us=NOW_US - 1))
 
     assert decide(made, asked).valid_until_us == NOW_US - 1 + MICROS_PER_DAY
+
+
+def test_denial_has_a_reason_where_a_consent_below_would_have_done() -> None:
+    """A forbid that such a consent would end stands, and is told: nobody asks with it."""
+    code = Code()
+    unless_given = code.add(
+        "0 if f.standing is not None else 2",
+        if_consented="0",
+        at_best="0",
+        at_worst="2",
+        reads_consent=True,
+    )
+    law = Regime(index=1, name="law")
+    forbid = rule(RuleKind.FORBID, name="ends_with_consent", regime=1, condition=unless_given)
+    below = ConsentState(below=(GIVEN,))
+
+    decision = decide(
+        program([permit(), forbid], regimes=[law], code=code), request(), FakeView(below)
+    )
+
+    assert decision.effect is Effect.DENY
+    assert [finding.rule for finding in decision.findings] == ["ends_with_consent"]
