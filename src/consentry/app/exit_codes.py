@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
 
 EXIT_CODES_HELP = """\
 exit status:
-  0    done, and nothing to report (eval: permitted)
+  0    done, and nothing to report (eval, explain: permitted)
   1    findings: errors in policies, failed tests, files not formatted, denied
   2    wrong usage or configuration
   3    an address or socket is taken

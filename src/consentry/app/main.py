@@ -21,6 +21,7 @@ VERBS: Final[dict[str, str]] = {
     "fmt": "write policies in the one canonical format",
     "test": "run the tests that stand in the policies",
     "eval": "answer one question on the command line",
+    "explain": "say why an answer is as it is, and what would change it",
     "serve": "run the sidecar",
     "ledger": "verify, back up, restore, import, export; forget a person",
     "demo": "tell the story of a consent with a real sidecar and real callers",

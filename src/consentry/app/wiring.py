@@ -13,6 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from consentry.app.settings import Settings
+from consentry.app.state_folder import (
+    ARCHIVE_FOLDER,
+    AUDIT_FOLDER,
+    LEDGER_FILE,
+    LEDGER_FOLDER,
+)
 from consentry.app.system import ProcessIds, SystemClock
 from consentry.consent.sqlite import SqliteLedger
 from consentry.consent.verifier import Verifier
@@ -31,11 +37,6 @@ from consentry.server.sidecar import Sidecar
 from consentry.telemetry.audit import AuditLog
 from consentry.telemetry.audit_file import FileSink, load_hash_key
 from consentry.telemetry.metrics import Metrics
-
-LEDGER_FOLDER: Final = "ledger"
-LEDGER_FILE: Final = "consent.sqlite"
-AUDIT_FOLDER: Final = "audit"
-ARCHIVE_FOLDER: Final = "policies"
 
 
 class Application:
