@@ -20,6 +20,7 @@ def read_events(path: Path, data_subject_id: str) -> tuple[int, tuple[ConsentEve
         try:
             with reader:  # one transaction: both are of the same moment
                 position, _ = moment_in(reader)
-                return position, events_of(reader, data_subject_id)
+                events = events_of(reader, data_subject_id)
         finally:
             reader.close()
+    return position, events
