@@ -1,8 +1,9 @@
-"""A bare grpcio server that answers every Check with the same bytes: the floor to compare with.
+"""A bare grpcio server that answers every question with the same bytes: the floor to compare with.
 
     python -m tests.bench.echo_server ANSWER_FILE
 
-Same method path, same pool, raw bytes in and out; prints its port.
+Same method paths, same number of threads, raw bytes in and out; prints its port. A stream gives the
+same bytes for each message.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ def main() -> None:
     answer = Path(sys.argv[1]).read_bytes()
     server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
     handler = grpc.unary_unary_rpc_method_handler(lambda _request, _context: answer)
-    methods = {"Check": handler, "CheckBatch": handler}
+    stream = grpc.stream_stream_rpc_method_handler(
+        lambda requests, _context: (answer for _ in requests)
+    )
+    methods = {"Check": handler, "CheckBatch": handler, "CheckStream": stream}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

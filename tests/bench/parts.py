@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tests.bench import engine, h2, peer_series, unary
+from tests.bench import conditions, engine, h2, peer_series, unary
 from tests.bench.peers.install import PeerMissingError
 from tests.bench.report import Figures, say, table
 
@@ -33,6 +33,36 @@ def measure_batch(*, is_quick: bool) -> Figures:
     """A thousand checks in one call, all known and all new."""
     series = unary.measure_batch(rounds=3 if is_quick else 10, say=say)
     return table("CheckBatch of 1,000: server CPU per check", series, "hit", {})
+
+
+def measure_stream(*, is_quick: bool) -> Figures:
+    """One CheckStream, sixteen questions ahead of their answers, next to a bare stream echo."""
+    series = unary.measure_stream(
+        rounds=3 if is_quick else 15, messages=500 if is_quick else 3000, say=say
+    )
+    goals = {"hit": "<= 1.10", "echo again": "noise of the pair"}
+    return table("CheckStream, 16 ahead: server CPU per message", series, "echo", goals)
+
+
+def measure_conditions(*, is_quick: bool) -> Figures:
+    """What goes on beside the checks: scrapes, consent changes, reloads; audit on and off."""
+    if not h2.is_there():
+        print(f"\nConditions: left out, {NO_LOAD}")
+        return {"missing": NO_LOAD}
+    rounds, seconds = (3, 2) if is_quick else (9, 4)
+    shown: Figures = {}
+    series = conditions.measure_disturbed(rounds=rounds, seconds=seconds, say=say)
+    title = f"{conditions.RATE:,} calls a second offered, beside: p99 that callers see"
+    goals = dict.fromkeys(("reloads", "consent changes", "scrapes"), "<= 1.50")
+    shown["p99"] = table(title, series, "quiet", goals)
+    series = conditions.measure_telemetry(rounds=rounds, calls=3_000, say=say)
+    goals = {"all on": "<= 1.10", "off again": "noise of the pair"}
+    shown["telemetry"] = table(
+        "Decision log and scrapes, 16 in flight: server CPU per call", series, "off", goals
+    )
+    series = conditions.measure_doors(rounds=rounds, calls=3_000, say=say)
+    shown["doors"] = table("Doors, 1 in flight: server CPU per call", series, "TCP", {})
+    return shown
 
 
 def measure_engine(*, is_quick: bool) -> Figures:
@@ -94,7 +124,9 @@ def _with_cerbos(*, rounds: int, seconds: int) -> Figures:
 PARTS: Final[dict[str, Callable[..., Figures]]] = {
     "unary": measure_unary,
     "batch": measure_batch,
+    "stream": measure_stream,
     "engine": measure_engine,
+    "conditions": measure_conditions,
     "peers": measure_peers,
 }
 """By the names that `--only` takes; each is called with `is_quick`."""

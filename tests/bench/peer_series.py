@@ -16,7 +16,7 @@ from tests.bench.equal_work import Question, consentry_consent, consentry_reques
 from tests.bench.measure import Series, paired_rounds, pin
 from tests.bench.peers import cerbos, opa, python_peers
 from tests.bench.peers.install import PeerMissingError
-from tests.support.sidecar import running_sidecar
+from tests.support.sidecar import RunningSidecar, running_sidecar
 
 Say = Callable[[str], None]
 CHECK = "/consentry.v1.AuthorizationService/Check"
@@ -72,15 +72,15 @@ def _must(name: str, *, is_permitted: bool, expected: bool) -> None:
 
 
 @contextmanager
-def ours(question: Question, *, settings: str = "", copies: int = 0) -> Iterator[Contender]:
-    """Our sidecar with the shared policy and the consent on its ledger; checked before use.
+def ours_running(
+    question: Question, policies: Path, settings: str = ""
+) -> Iterator[tuple[Contender, RunningSidecar]]:
+    """Our sidecar with the shared policy, written to `policies`, and the consent on its ledger.
 
-    `settings` is TOML; `copies` asks about as many records in one batch.
+    Checked before use. `settings` is TOML.
     """
+    (policies / "bench.policy").write_text(consentry_text(question.rule_count))
     with tempfile.TemporaryDirectory() as folder:
-        policies = Path(folder, "policies")
-        policies.mkdir()
-        (policies / "bench.policy").write_text(consentry_text(question.rule_count))
         config = Path(folder, "consentry.toml")
         config.write_text(settings)
         flags = ("--no-watch", "--config", str(config))
@@ -99,14 +99,26 @@ def ours(question: Question, *, settings: str = "", copies: int = 0) -> Iterator
                 is_permitted = effect == decision_pb2.EFFECT_PERMIT
                 _must("consentry", is_permitted=is_permitted, expected=expected)
             body = consentry_request(question).SerializeToString()
-            if copies:
-                door = replace(door, path=BATCH)
-                batch = authorization_pb2.CheckBatchRequest()
-                for number in range(copies):
-                    batch.items.add().check.CopyFrom(consentry_request(question, number))
-                body = batch.SerializeToString()
             pin(sidecar.pid, 0)
-            yield Contender(door=door, body=body, answer_bytes=len(_call(door, body)) - 16)
+            size = len(_call(door, body)) - 16
+            yield Contender(door=door, body=body, answer_bytes=size), sidecar
+
+
+@contextmanager
+def ours(question: Question, *, settings: str = "", copies: int = 0) -> Iterator[Contender]:
+    """Our sidecar, ready to be timed; `copies` asks about as many records in one batch."""
+    with (
+        tempfile.TemporaryDirectory() as policies,
+        ours_running(question, Path(policies), settings) as (contender, _),
+    ):
+        if not copies:
+            yield contender
+            return
+        batch = authorization_pb2.CheckBatchRequest()
+        for number in range(copies):
+            batch.items.add().check.CopyFrom(consentry_request(question, number))
+        door, body = replace(contender.door, path=BATCH), batch.SerializeToString()
+        yield Contender(door=door, body=body, answer_bytes=len(_call(door, body)) - 16 * copies)
 
 
 @contextmanager

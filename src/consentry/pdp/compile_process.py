@@ -30,6 +30,7 @@ MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 _KEPT_ENVIRONMENT: Final = ("PATH", "PYTHON", "LD_", "LANG", "LC_")
 _MAX_COMPLAINT_BYTES: Final = 4096
 _CHUNK: Final = 1 << 16
+_CHILD_NICENESS: Final = 10
 
 
 class _ChildFailedError(Exception):
@@ -61,6 +62,8 @@ def compile_in_child(
             env=environment,
         ) as child:
             try:
+                # Checks come before compiling, also where there is but one core.
+                os.setpriority(os.PRIO_PROCESS, child.pid, _CHILD_NICENESS)
                 answer = _Exchange(child, question, timeout_s, max_answer_bytes).run()
                 return _understand(answer)
             finally:

@@ -24,6 +24,7 @@ CHILDREN = {
     "child_says_something_else": "import pickle, sys; sys.stdout.buffer.write(pickle.dumps(42))",
     "child_talks_without_end": "import os\nwhile True: os.write(1, b'x' * 65536)",
     "child_hangs": "import sys, threading\nthreading.Event().wait()",
+    "child_tells_its_priority": "import os, sys; sys.stdin.read(); sys.exit(os.nice(0))",
     "child_shouts": "import sys; sys.stderr.write('x' * 1_000_000); sys.exit(3)",
 }
 
@@ -52,6 +53,13 @@ def test_child_gives_what_the_compiler_gives() -> None:
     assert replace(apart.program, code=b"") == replace(here.program, code=b"")
     assert apart.diagnostics == here.diagnostics
     assert (apart.modules, apart.symbols) == ((), None)
+
+
+@pytest.mark.usefixtures("children")
+def test_child_gives_way_to_the_checks() -> None:
+    [told] = run("child_tells_its_priority").diagnostics
+
+    assert told.title == "the compiler ended with status 10"
 
 
 def test_child_reports_the_authors_faults() -> None:
