@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -301,7 +301,8 @@ class SqliteLedger:
             self._anchor.close()
             self._readers.close()
             self._cells.forget_all(self._position)
-            self._writer.close()
+            with suppress(apsw.Error):  # a checkpoint that fails is left to the next start
+                self._writer.close()
             self._file_lock.release()
 
     def _check_anchor(self, path: Path) -> None:
