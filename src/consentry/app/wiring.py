@@ -26,10 +26,12 @@ from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.cache import AnswerCache
 from consentry.pdp.decision_point import CacheMode, DecisionPoint
 from consentry.pdp.folder import look_at_folder
+from consentry.pdp.past_policies import PastPolicies
 from consentry.pdp.policy_store import LoadResult, PolicyStore
 from consentry.pdp.sources import read_packs, read_policy_folder
 from consentry.pdp.watcher import PolicyWatcher
 from consentry.server.codec import ProtoCodec
+from consentry.server.explain_service import ExplainMethods
 from consentry.server.handles import new_handles
 from consentry.server.ledger_service import LedgerMethods
 from consentry.server.options import BoundAddresses, ServerOptions
@@ -77,12 +79,13 @@ class Application:
         opening.callback(self.verifier.close)
         watch_ledger(self.metrics, self.ledger, self.verifier)
         folder = settings.policies.path
+        archive = PolicyArchive(state / ARCHIVE_FOLDER)
         self.store = PolicyStore(
             read_sources=lambda: read_policy_folder(folder),
             packs=read_packs(),
             clock=clock,
             metrics=self.metrics,
-            archive=PolicyArchive(state / ARCHIVE_FOLDER),
+            archive=archive,
             max_age_s=settings.policies.max_age_s,
         )
         cache = settings.cache
@@ -106,6 +109,12 @@ class Application:
             clock=clock,
             options=server_options(settings, told_version),
             keeping=LedgerMethods(ledger=self.ledger, eraser=self.ledger, verifier=self.verifier),
+            explaining=ExplainMethods(
+                policies=self.store,
+                past=PastPolicies(archive),
+                ledger=self.ledger,
+                clock=clock,
+            ),
             handles=handles,
         )
         self.watcher = PolicyWatcher(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, Unpack
 
@@ -17,6 +18,7 @@ from consentry.v1 import authorization_pb2, consent_pb2
 
 _CHECK: Final = "/consentry.v1.AuthorizationService/Check"
 _CHECK_BATCH: Final = "/consentry.v1.AuthorizationService/CheckBatch"
+_EXPLAIN: Final = "/consentry.v1.AuthorizationService/Explain"
 _RECORD: Final = "/consentry.v1.ConsentService/RecordConsent"
 _MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 
@@ -53,6 +55,7 @@ class Client:
         self._channel: Final = channel or grpc.insecure_channel(target, options=_options())
         self._check: Final = self._method(_CHECK)
         self._check_batch: Final = self._method(_CHECK_BATCH)
+        self._explain: Final = self._method(_EXPLAIN)
         self._record: Final = self._method(_RECORD)
 
     def _method(self, name: str) -> Callable[..., bytes]:
@@ -151,6 +154,43 @@ class Client:
             if result.WhichOneof("result") == "response"
             else denied(result.error.message or "no answer")
             for result in answer.results
+        )
+
+    def explain(
+        self,
+        *,
+        at: datetime | None = None,
+        ledger_position: int = 0,
+        policy_digest: str = "",
+        with_changes: bool = True,
+        timeout_s: float = 10.0,
+        **fields: Unpack[QuestionFields],
+    ) -> authorization_pb2.ExplainResponse:
+        """Why the answer to this question is as it is: the protocol's own message.
+
+        Its `text_for_customer` is the only part that is safe to show outside. With `at` (aware),
+        `ledger_position` and `policy_digest` a past answer is explained as it was.
+
+        Raises:
+            ConsentryError: no explanation came, whatever `on_error` says.
+            TypeError, ValueError: the question cannot be written.
+        """
+        request = authorization_pb2.ExplainRequest(
+            check=question(**fields),
+            ledger_position=ledger_position,
+            policy_digest=policy_digest,
+            without_changes=not with_changes,
+        )
+        if at is not None:
+            if at.tzinfo is None:
+                raise ValueError("a time needs a time zone")
+            request.at.FromDatetime(at)
+        return self._ask(
+            self._explain,
+            request.SerializeToString(),
+            authorization_pb2.ExplainResponse,
+            timeout_s,
+            (),
         )
 
     def record_consent(

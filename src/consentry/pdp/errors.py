@@ -31,3 +31,7 @@ class EvaluationFailedError(DecisionPointError):
 
 class CacheMismatchError(DecisionPointError):
     """A bug, found by compare mode: the kept answer is not the one a fresh evaluation gives."""
+
+
+class UnknownPolicySetError(DecisionPointError):
+    """No policy set with this digest can be asked: it is not kept, or no longer compiles."""

@@ -15,7 +15,7 @@ from consentry.v1 import authorization_pb2 as wire
 from consentry.v1 import decision_pb2 as shapes
 from consentry.v1 import wire_pb2
 
-_EFFECTS: Final = {Effect.PERMIT: shapes.EFFECT_PERMIT, Effect.DENY: shapes.EFFECT_DENY}
+EFFECTS: Final = {Effect.PERMIT: shapes.EFFECT_PERMIT, Effect.DENY: shapes.EFFECT_DENY}
 _MASKS: Final = {
     "redact": shapes.MASK_FUNCTION_REDACT,
     "last": shapes.MASK_FUNCTION_LAST,
@@ -113,7 +113,7 @@ class ProtoCodec:
 
 def _encode(decision: Decision, digest: str, *, with_reasons: bool) -> bytes:
     message = wire.CheckResponse(
-        effect=_EFFECTS[decision.effect],
+        effect=EFFECTS[decision.effect],
         reason=decision.reason,
         leaves=[_leaf(leaf, with_reasons=with_reasons) for leaf in decision.leaves],
         obligations=[
@@ -122,27 +122,29 @@ def _encode(decision: Decision, digest: str, *, with_reasons: bool) -> bytes:
         policy_digest=digest,
     )
     if with_reasons:
-        message.reasons.extend([_reason(finding) for finding in decision.findings])
+        message.reasons.extend([wire_reason(finding) for finding in decision.findings])
     return message.SerializeToString()
 
 
 def _leaf(leaf: LeafDecision, *, with_reasons: bool) -> shapes.LeafDecision:
     return shapes.LeafDecision(
         data=leaf.data,
-        effect=_EFFECTS[leaf.effect],
+        effect=EFFECTS[leaf.effect],
         reason=leaf.reason,
-        mask=None if leaf.mask is None else _mask(leaf.mask),
-        reasons=[_reason(finding) for finding in leaf.findings] if with_reasons else (),
+        mask=None if leaf.mask is None else wire_mask(leaf.mask),
+        reasons=[wire_reason(finding) for finding in leaf.findings] if with_reasons else (),
     )
 
 
-def _mask(mask: Mask) -> shapes.Mask:
+def wire_mask(mask: Mask) -> shapes.Mask:
+    """A mask on the wire."""
     # A function that this table lacks goes out as unspecified, which callers read as redact.
     function = _MASKS.get(mask.function, shapes.MASK_FUNCTION_UNSPECIFIED)
     return shapes.Mask(function=function, argument=mask.argument or 0)
 
 
-def _reason(finding: Finding) -> shapes.Reason:
+def wire_reason(finding: Finding) -> shapes.Reason:
+    """A reason with its source, on the wire."""
     return shapes.Reason(
         code=finding.reason,
         regime=finding.regime,

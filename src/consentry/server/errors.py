@@ -32,7 +32,7 @@ from consentry.consent.errors import (
     RightsStandError,
 )
 from consentry.model.request import FieldViolation, RequestError
-from consentry.pdp.errors import NotReadyError, NotYetThereError
+from consentry.pdp.errors import NotReadyError, NotYetThereError, UnknownPolicySetError
 from consentry.server.faults import violation
 from consentry.server.text_checks import LIMIT_CODES
 from consentry.v1 import decision_pb2
@@ -56,6 +56,14 @@ class NoSigningKeyError(Exception):
 
 class LeavingError(Exception):
     """The sidecar leaves, and this stream with it."""
+
+
+class TooManyCallsError(Exception):
+    """As many calls of a kind are under way as may be; `call_class` names it."""
+
+    def __init__(self, call_class: str) -> None:
+        super().__init__(call_class)
+        self.call_class = call_class
 
 
 class UnknownNameError(Exception):
@@ -89,6 +97,12 @@ def status_of(problem: BaseException, method: str) -> status_pb2.Status:
                 code_pb2.FAILED_PRECONDITION, "ledger_behind",
                 f"the ledger stands at position {problem.position}",
             )  # fmt: skip
+        case UnknownPolicySetError():
+            return _plain(
+                code_pb2.NOT_FOUND, "policy_set_unknown", "this policy set cannot be asked"
+            )
+        case TooManyCallsError(call_class=call_class):
+            return refusal_status(call_class)
         case NotReadyError():
             return _plain(code_pb2.UNAVAILABLE, "no_policies", "no policy set is loaded")
         case RightsStandError():

@@ -12,6 +12,7 @@ from consentry.server.authorization_service import AuthorizationMethods
 from consentry.server.calls import RawBehaviour, build_guard
 from consentry.server.consent_service import ConsentMethods
 from consentry.server.door import Entry, bounded
+from consentry.server.explain_service import ExplainMethods
 from consentry.server.grpc_server import GrpcServer
 from consentry.server.handles import Handles, new_handles
 from consentry.server.health import Health, reflection_entries
@@ -96,6 +97,7 @@ class Sidecar:
         handles: Handles | None = None,
         is_ledger_usable: LedgerProbe | None = None,
         keeping: LedgerMethods | None = None,
+        explaining: ExplainMethods | None = None,
     ) -> None:
         """`handles` are those of the answers; without any, nobody is told of a match."""
         self._options: Final = options
@@ -132,6 +134,7 @@ class Sidecar:
             | self._guarded(metrics, consent.behaviours(), wait)
             | self._guarded(metrics, policy.behaviours(), wait)
             | self._guarded(metrics, keeping.behaviours() if keeping else {}, wait)
+            | self._guarded(metrics, explaining.behaviours() if explaining else {}, wait)
             | self.health.entries()
             | reflection_entries(self.pools.reflect),
             options,

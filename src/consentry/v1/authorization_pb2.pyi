@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from consentry.v1 import decision_pb2 as _decision_pb2
+from consentry.v1 import explanation_pb2 as _explanation_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -438,3 +439,128 @@ class Moved(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Moved: _TypeAlias = Moved  # noqa: Y015
+
+@_typing.final
+class ExplainRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    LEDGER_POSITION_FIELD_NUMBER: _builtins.int
+    POLICY_DIGEST_FIELD_NUMBER: _builtins.int
+    WITHOUT_CHANGES_FIELD_NUMBER: _builtins.int
+    ledger_position: _builtins.int
+    """Only events up to this position of the ledger; 0: all. One that the ledger has not reached:
+    FAILED_PRECONDITION.
+    """
+    policy_digest: _builtins.str
+    """The archived policy set that is to answer, as a check's `policy_digest` gave it; empty: the
+    active one. One that is not kept: NOT_FOUND.
+    """
+    without_changes: _builtins.bool
+    """Leave the search for changes out, which is most of the work."""
+    @_builtins.property
+    def check(self) -> Global___CheckRequest: ...
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """The moment as of which to answer; unset: now. What was received later is not seen."""
+
+    def __init__(
+        self,
+        *,
+        check: Global___CheckRequest | None = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        ledger_position: _builtins.int = ...,
+        policy_digest: _builtins.str = ...,
+        without_changes: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "check", b"check", "ledger_position", b"ledger_position", "policy_digest", b"policy_digest", "without_changes", b"without_changes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainRequest: _TypeAlias = ExplainRequest  # noqa: Y015
+
+@_typing.final
+class ExplainResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EFFECT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    OBLIGATIONS_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    POLICY_DIGEST_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    LEDGER_POSITION_FIELD_NUMBER: _builtins.int
+    LEAVES_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    FLIPS_FIELD_NUMBER: _builtins.int
+    IS_SEARCH_COMPLETE_FIELD_NUMBER: _builtins.int
+    TEXT_FOR_DEVELOPER_FIELD_NUMBER: _builtins.int
+    TEXT_FOR_OFFICER_FIELD_NUMBER: _builtins.int
+    TEXT_FOR_CUSTOMER_FIELD_NUMBER: _builtins.int
+    effect: _decision_pb2.Effect.ValueType
+    reason: _builtins.str
+    """Code of the primary reason."""
+    policy_digest: _builtins.str
+    ledger_position: _builtins.int
+    is_search_complete: _builtins.bool
+    """False where there were more changes than may be tried."""
+    text_for_developer: _builtins.str
+    """The same for three readers. Only the customer's is safe to show outside."""
+    text_for_officer: _builtins.str
+    text_for_customer: _builtins.str
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[_decision_pb2.Reason]: ...
+    @_builtins.property
+    def obligations(self) -> _containers.RepeatedCompositeFieldContainer[_decision_pb2.Obligation]: ...
+    @_builtins.property
+    def valid_until(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def until(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What may change then."""
+
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def leaves(self) -> _containers.RepeatedCompositeFieldContainer[_explanation_pb2.LeafExplanation]:
+        """Empty where the request was refused before any rule was asked; `reasons` say why."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_explanation_pb2.EventExplanation]:
+        """All events of the person that were seen, oldest first."""
+
+    @_builtins.property
+    def flips(self) -> _containers.RepeatedCompositeFieldContainer[_explanation_pb2.Flip]:
+        """The smallest changes that turn the answer, the smallest first."""
+
+    def __init__(
+        self,
+        *,
+        effect: _decision_pb2.Effect.ValueType = ...,
+        reason: _builtins.str = ...,
+        reasons: _abc.Iterable[_decision_pb2.Reason] | None = ...,
+        obligations: _abc.Iterable[_decision_pb2.Obligation] | None = ...,
+        valid_until: _timestamp_pb2.Timestamp | None = ...,
+        until: _abc.Iterable[_builtins.str] | None = ...,
+        policy_digest: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        ledger_position: _builtins.int = ...,
+        leaves: _abc.Iterable[_explanation_pb2.LeafExplanation] | None = ...,
+        events: _abc.Iterable[_explanation_pb2.EventExplanation] | None = ...,
+        flips: _abc.Iterable[_explanation_pb2.Flip] | None = ...,
+        is_search_complete: _builtins.bool = ...,
+        text_for_developer: _builtins.str = ...,
+        text_for_officer: _builtins.str = ...,
+        text_for_customer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "valid_until", b"valid_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "effect", b"effect", "events", b"events", "flips", b"flips", "is_search_complete", b"is_search_complete", "leaves", b"leaves", "ledger_position", b"ledger_position", "obligations", b"obligations", "policy_digest", b"policy_digest", "reason", b"reason", "reasons", b"reasons", "text_for_customer", b"text_for_customer", "text_for_developer", b"text_for_developer", "text_for_officer", b"text_for_officer", "until", b"until", "valid_until", b"valid_until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015

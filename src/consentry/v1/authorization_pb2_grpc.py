@@ -63,6 +63,11 @@ class AuthorizationServiceStub(object):
                 request_serializer=consentry_dot_v1_dot_authorization__pb2.WatchRequest.SerializeToString,
                 response_deserializer=consentry_dot_v1_dot_authorization__pb2.WatchResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/consentry.v1.AuthorizationService/Explain',
+                request_serializer=consentry_dot_v1_dot_authorization__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=consentry_dot_v1_dot_authorization__pb2.ExplainResponse.FromString,
+                _registered_method=True)
 
 
 class AuthorizationServiceServicer(object):
@@ -112,6 +117,16 @@ class AuthorizationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """One check with the whole of how it came about: every rule that was looked at, the person's
+        events, and the smallest changes that would turn it. Costs some thousand times a check; never
+        counted or logged as a decision. May be asked as of a past moment, ledger position and policy
+        set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthorizationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -134,6 +149,11 @@ def add_AuthorizationServiceServicer_to_server(servicer, server):
                     servicer.Watch,
                     request_deserializer=consentry_dot_v1_dot_authorization__pb2.WatchRequest.FromString,
                     response_serializer=consentry_dot_v1_dot_authorization__pb2.WatchResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=consentry_dot_v1_dot_authorization__pb2.ExplainRequest.FromString,
+                    response_serializer=consentry_dot_v1_dot_authorization__pb2.ExplainResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -253,6 +273,33 @@ class AuthorizationService(object):
             '/consentry.v1.AuthorizationService/Watch',
             consentry_dot_v1_dot_authorization__pb2.WatchRequest.SerializeToString,
             consentry_dot_v1_dot_authorization__pb2.WatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/consentry.v1.AuthorizationService/Explain',
+            consentry_dot_v1_dot_authorization__pb2.ExplainRequest.SerializeToString,
+            consentry_dot_v1_dot_authorization__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,

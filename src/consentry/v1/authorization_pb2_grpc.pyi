@@ -60,6 +60,12 @@ class AuthorizationServiceStub:
     """What a cache at the caller's side must forget, from now on. See WatchResponse for the rules
     that make a kept answer as good as a fresh one.
     """
+    Explain: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.ExplainRequest, _authorization_pb2.ExplainResponse]
+    """One check with the whole of how it came about: every rule that was looked at, the person's
+    events, and the smallest changes that would turn it. Costs some thousand times a check; never
+    counted or logged as a decision. May be asked as of a past moment, ledger position and policy
+    set.
+    """
 
 @_typing.type_check_only
 class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
@@ -92,6 +98,12 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     Watch: _aio.UnaryStreamMultiCallable[_authorization_pb2.WatchRequest, _authorization_pb2.WatchResponse]  # type: ignore[assignment]
     """What a cache at the caller's side must forget, from now on. See WatchResponse for the rules
     that make a kept answer as good as a fresh one.
+    """
+    Explain: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ExplainRequest, _authorization_pb2.ExplainResponse]  # type: ignore[assignment]
+    """One check with the whole of how it came about: every rule that was looked at, the person's
+    events, and the smallest changes that would turn it. Costs some thousand times a check; never
+    counted or logged as a decision. May be asked as of a past moment, ledger position and policy
+    set.
     """
 
 class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -146,6 +158,18 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_authorization_pb2.WatchResponse], _abc.AsyncIterator[_authorization_pb2.WatchResponse]]:
         """What a cache at the caller's side must forget, from now on. See WatchResponse for the rules
         that make a kept answer as good as a fresh one.
+        """
+
+    @_abc_1.abstractmethod
+    def Explain(
+        self,
+        request: _authorization_pb2.ExplainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_authorization_pb2.ExplainResponse, _abc.Awaitable[_authorization_pb2.ExplainResponse]]:
+        """One check with the whole of how it came about: every rule that was looked at, the person's
+        events, and the smallest changes that would turn it. Costs some thousand times a check; never
+        counted or logged as a decision. May be asked as of a past moment, ledger position and policy
+        set.
         """
 
 def add_AuthorizationServiceServicer_to_server(servicer: AuthorizationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
