@@ -78,16 +78,8 @@ class Application:
         self.verifier = Verifier(self.ledger, clock)
         opening.callback(self.verifier.close)
         watch_ledger(self.metrics, self.ledger, self.verifier)
-        folder = settings.policies.path
         archive = PolicyArchive(state / ARCHIVE_FOLDER)
-        self.store = PolicyStore(
-            read_sources=lambda: read_policy_folder(folder),
-            packs=read_packs(),
-            clock=clock,
-            metrics=self.metrics,
-            archive=archive,
-            max_age_s=settings.policies.max_age_s,
-        )
+        self._open_policies(clock, archive)
         cache = settings.cache
         self.point = DecisionPoint(
             policies=self.store,
@@ -117,10 +109,22 @@ class Application:
             ),
             handles=handles,
         )
+
+    def _open_policies(self, clock: SystemClock, archive: PolicyArchive) -> None:
+        settings = self.settings.policies
+        folder = settings.path
+        self.store = PolicyStore(
+            read_sources=lambda: read_policy_folder(folder),
+            packs=read_packs(),
+            clock=clock,
+            metrics=self.metrics,
+            archive=archive,
+            max_age_s=settings.max_age_s,
+        )
         self.watcher = PolicyWatcher(
             look=lambda: look_at_folder(folder),
             store=self.store,
-            interval_s=settings.policies.watch_interval_s,
+            interval_s=settings.watch_interval_s,
         )
 
     def _open_audit(self, opening: ExitStack) -> AuditLog | None:
