@@ -1,4 +1,4 @@
-"""Writes the pages that are told from the code: diagnostics, metrics, configuration.
+"""Writes the pages that are told from the code: diagnostics, metrics, configuration, law packs.
 
     ./dev docs           write them
     ./dev docs --check   tell which are not current
@@ -20,6 +20,8 @@ from pydantic import BaseModel
 
 from consentry.app.settings import Settings
 from consentry.compiler.compile import compile_policies
+from consentry.compiler.load import STRICT_PACK
+from consentry.compiler.pack_contents import PackContents, read_contents
 from consentry.diagnostics.code_info import CodeInfo, Stage
 from consentry.diagnostics.code_samples import EXAMPLES_AT_US
 from consentry.diagnostics.codes import CODES
@@ -169,12 +171,38 @@ def configuration_page() -> str:
     return "\n".join(lines)
 
 
+def pack_rules_page(pack: PackContents) -> str:
+    """All rules of a law pack, in their order, with what they say and where it is written."""
+    lines = [MADE, "", f"# Rules of {pack.name}", "", f"From [{pack.name}](../{pack.name}.md)."]
+    for regime in pack.regimes:
+        since = f", from {regime.from_}" if regime.from_ else ""
+        lines += ["", f"## {regime.name} {regime.version}: {regime.text}{since}", ""]
+        lines += [
+            "| rule | code | what it says | where it is written |",
+            "| --- | --- | --- | --- |",
+        ]
+        for rule in regime.rules:
+            dates = f" From {rule.from_}." if rule.from_ else ""
+            dates += f" Until {rule.until}." if rule.until else ""
+            said = f"{rule.text}.{dates}"
+            lines.append(f"| {rule.word} `{rule.name}` | `{rule.code}` | {said} | {rule.cite} |")
+    return "\n".join([*lines, ""])
+
+
+def law_packs() -> list[PackContents]:
+    """The contents of every pack that holds a law; `strict` holds none."""
+    packs = [read_contents(name, source) for name, source in read_packs().items()]
+    return [pack for pack in packs if pack.regimes and pack.name != STRICT_PACK]
+
+
 def pages() -> dict[Path, str]:
     """Every generated page by its place."""
     made = {DOCS / "diagnostics" / f"{c}.md": diagnostic_page(i) for c, i in CODES.items()}
     made[DOCS / "diagnostics" / "README.md"] = diagnostics_index()
     made[DOCS / "operators" / "metrics.md"] = metrics_page()
     made[DOCS / "operators" / "configuration.md"] = configuration_page()
+    for pack in law_packs():
+        made[DOCS / "packs" / "rules" / f"{pack.name}.md"] = pack_rules_page(pack)
     return made
 
 
@@ -185,7 +213,8 @@ def main() -> int:
     options = parser.parse_args()
     wanted = pages()
     stale = [p for p, text in wanted.items() if not p.exists() or p.read_text() != text]
-    gone = [p for p in (DOCS / "diagnostics").glob("*.md") if p not in wanted]
+    made = [*(DOCS / "diagnostics").glob("*.md"), *(DOCS / "packs" / "rules").glob("*.md")]
+    gone = [page for page in made if page not in wanted]
     for path in stale + gone:
         print(f"{path.relative_to(DOCS.parent)} is not current: run ./dev docs")
     if options.check:
