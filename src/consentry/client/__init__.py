@@ -16,12 +16,20 @@
 
 Fail closed: whatever goes wrong, the answer is *denied*, with the reason `unavailable` and the
 error beside it; `on_error="raise"` raises instead.
+
+`AsyncClient` is the same for asyncio; `consentry.client.interceptor` and `consentry.client.asgi`
+check before a handler runs; `consentry.client.testing` has a sidecar for tests.
 """
 
+from consentry.client.aio import AsyncClient
 from consentry.client.apply import apply
-from consentry.client.client import Client, ConsentryError
-from consentry.client.decision import Decision, FieldDecision, Mask, Reason
+from consentry.client.cache import CacheOptions
+from consentry.client.calls import StreamQuestion
+from consentry.client.client import Client
+from consentry.client.decision import Decision, FieldDecision, Mask, Obligation, Reason
+from consentry.client.errors import ConsentryError
 from consentry.client.events import event
+from consentry.client.metrics import ClientMetrics, Counts
 from consentry.client.questions import (
     Principal,
     Recipient,
@@ -33,18 +41,28 @@ from consentry.client.questions import (
     question,
     service,
 )
+from consentry.client.transport import NO_RETRY, Retry, Tls
 
 __all__ = [
+    "NO_RETRY",
+    "AsyncClient",
+    "CacheOptions",
     "Client",
+    "ClientMetrics",
     "ConsentryError",
+    "Counts",
     "Decision",
     "FieldDecision",
     "Mask",
+    "Obligation",
     "Principal",
     "Reason",
     "Recipient",
     "Resource",
+    "Retry",
+    "StreamQuestion",
     "Subject",
+    "Tls",
     "agent",
     "apply",
     "event",

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import json
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar, Unpack
+from typing import Any, Final, Literal, Self, Unpack
 
 import grpc
-from google.protobuf.message import DecodeError, Message
 
+from consentry.client import calls
+from consentry.client.cache import CacheOptions, DecisionCache
 from consentry.client.decision import Decision, decision_of, denied
-from consentry.client.questions import QuestionFields, question
+from consentry.client.errors import ConsentryError
+from consentry.client.follow import Follower
+from consentry.client.metrics import ClientMetrics, NoMetrics
+from consentry.client.questions import QuestionFields, cache_key, question
+from consentry.client.stream import Streaming
+from consentry.client.transport import Retry, Tls, open_channel
 from consentry.v1 import authorization_pb2, consent_pb2
-
-_CHECK: Final = "/consentry.v1.AuthorizationService/Check"
-_CHECK_BATCH: Final = "/consentry.v1.AuthorizationService/CheckBatch"
-_EXPLAIN: Final = "/consentry.v1.AuthorizationService/Explain"
-_RECORD: Final = "/consentry.v1.ConsentService/RecordConsent"
-_MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
-
-_Answer = TypeVar("_Answer", bound=Message)
-
-
-class ConsentryError(Exception):
-    """No answer came. `code` is the gRPC status, None where the fault was found on this side."""
-
-    def __init__(self, message: str, code: grpc.StatusCode | None = None) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Client:
     """Asks one sidecar. Safe under threads; make one and keep it.
 
-    `timeout_s` bounds each call, a second try included. `on_error` says what `check` and `permits`
-    do when no answer comes: deny (the default), or raise `ConsentryError`.
+    `target` is `host:port` or `unix:/path`; `tls` makes the channel a safe one. `timeout_s` bounds
+    each call, further tries included. `on_error` says what `check` and `permits` do when no answer
+    comes: deny (the default), or raise `ConsentryError`.
+
+    `hedge_after_s` asks a check a second time when no answer has come by then, and takes what comes
+    first: it shortens the slowest answers and costs the sidecar more. Off by default.
+
+    `cache` keeps answers in this process while the sidecar's Watch confirms them. A kept answer
+    takes about a microsecond, stands in no decision log, and ends with a change of consent or
+    policies, or when the sidecar falls silent for longer than its bound.
     """
 
     def __init__(
@@ -47,20 +45,30 @@ class Client:
         timeout_s: float = 0.25,
         write_timeout_s: float = 5.0,
         on_error: Literal["deny", "raise"] = "deny",
+        tls: Tls | None = None,
+        retry: Retry | None = None,
+        hedge_after_s: float | None = None,
+        cache: CacheOptions | None = None,
+        metrics: ClientMetrics | None = None,
         channel: grpc.Channel | None = None,
     ) -> None:
         self._timeout_s: Final = timeout_s
         self._write_timeout_s: Final = write_timeout_s
         self._raises: Final = on_error == "raise"
-        self._channel: Final = channel or grpc.insecure_channel(target, options=_options())
-        self._check: Final = self._method(_CHECK)
-        self._check_batch: Final = self._method(_CHECK_BATCH)
-        self._explain: Final = self._method(_EXPLAIN)
-        self._record: Final = self._method(_RECORD)
-
-    def _method(self, name: str) -> Callable[..., bytes]:
-        made: Callable[..., bytes] = self._channel.unary_unary(name)
-        return made
+        self._retry: Final = retry or Retry()
+        self._hedge_after_s: Final = hedge_after_s
+        self._metrics: Final = metrics or NoMetrics()
+        self._channel: Final = channel or open_channel(target, tls)
+        self._check: Final[Any] = self._channel.unary_unary(calls.CHECK)
+        self._check_batch: Final[Any] = self._channel.unary_unary(calls.CHECK_BATCH)
+        self._explain: Final[Any] = self._channel.unary_unary(calls.EXPLAIN)
+        self._record: Final[Any] = self._channel.unary_unary(calls.RECORD)
+        self.cache: Final = None if cache is None else DecisionCache(cache, metrics=self._metrics)
+        self._follower: Final = (
+            None
+            if self.cache is None
+            else Follower(self._channel.unary_stream(calls.WATCH), self.cache, self._metrics)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -75,10 +83,17 @@ class Client:
 
     def close(self) -> None:
         """Close the channel; calls under way end as unavailable."""
+        if self._follower is not None:
+            self._follower.close()
         self._channel.close()
 
     def check(
-        self, *, correlation_id: str = "", at_least: int = 0, **fields: Unpack[QuestionFields]
+        self,
+        *,
+        correlation_id: str = "",
+        at_least: int = 0,
+        timeout_s: float | None = None,
+        **fields: Unpack[QuestionFields],
     ) -> Decision:
         """May this principal do this with these data of this person, for this purpose?
 
@@ -88,20 +103,33 @@ class Client:
             ConsentryError: no answer came, and `on_error` is "raise".
             TypeError, ValueError: the question cannot be written.
         """
+        key: Hashable = None
+        cache = self.cache
+        if cache is not None:
+            key = cache_key(fields)
+            kept = cache.find(key)
+            if kept is not None and kept.ledger_position >= at_least and not correlation_id:
+                self._metrics.cached("hit")
+                return kept
+            self._metrics.cached("miss")
         raw = question(**fields).SerializeToString()
         try:
-            answer = self._ask(
-                self._check,
+            told = self._ask(
+                "Check",
+                self._check if self._hedge_after_s is None else self._hedged_check,
                 raw,
-                authorization_pb2.CheckResponse,
-                self._timeout_s,
-                _metadata(correlation_id, at_least),
+                self._timeout_s if timeout_s is None else timeout_s,
+                calls.metadata(correlation_id, at_least),
             )
+            answer = calls.parse(authorization_pb2.CheckResponse, told)
         except ConsentryError as problem:
             if self._raises:
                 raise
-            return denied(str(problem))
-        return decision_of(answer)
+            return denied(str(problem), correlation_id)
+        decision = decision_of(answer)
+        if cache is not None:
+            cache.store(key, answer, decision)
+        return decision
 
     def permits(self, **fields: Unpack[QuestionFields]) -> bool:
         """Whether all of it is permitted; False whenever there is no answer.
@@ -117,44 +145,54 @@ class Client:
         *,
         correlation_ids: Sequence[str] = (),
         at_least: int = 0,
+        timeout_s: float | None = None,
     ) -> tuple[Decision, ...]:
         """Answers to many questions (made by `questions.question`), in order.
 
         All are given under one policy set and one ledger position. A bad question is denied with
-        its error beside it and spoils no other.
+        its error beside it and spoils no other. The cache takes no part.
 
         Raises:
             ConsentryError: no answer came, and `on_error` is "raise".
         """
         if not questions:
             return ()
-        names = [*correlation_ids, *[""] * (len(questions) - len(correlation_ids))]
-        batch = authorization_pb2.CheckBatchRequest(
-            items=[
-                authorization_pb2.BatchItem(check=asked, correlation_id=name)
-                for asked, name in zip(questions, names, strict=True)
-            ]
-        )
         try:
-            answer = self._ask(
+            told = self._ask(
+                "CheckBatch",
                 self._check_batch,
-                batch.SerializeToString(),
-                authorization_pb2.CheckBatchResponse,
-                self._timeout_s,
-                _metadata("", at_least),
+                calls.batch_bytes(questions, correlation_ids),
+                self._timeout_s if timeout_s is None else timeout_s,
+                calls.metadata("", at_least),
             )
+            return calls.read_batch(told, len(questions))
         except ConsentryError as problem:
             if self._raises:
                 raise
             return (denied(str(problem)),) * len(questions)
-        if len(answer.results) != len(questions):
-            return (denied("the answer has another length than the question"),) * len(questions)
-        return tuple(
-            decision_of(result.response)
-            if result.WhichOneof("result") == "response"
-            else denied(result.error.message or "no answer")
-            for result in answer.results
+
+    def stream(
+        self, questions: Iterable[calls.Asked], *, window: int = 64, timeout_s: float | None = None
+    ) -> Iterator[Decision]:
+        """Answers to questions without end, in order, over one call.
+
+        `questions` is read by this thread, at most `window` ahead of the answers taken. When the
+        stream breaks, what is unanswered is asked once more over another one. What still gets no
+        answer within `timeout_s` of waiting is denied, and so is all that follows: a stream that
+        failed is not to be waited for again and again.
+
+        Raises:
+            ConsentryError: no answer came, and `on_error` is "raise".
+        """
+        streaming = Streaming(
+            self._channel.stream_stream(calls.CHECK_STREAM),
+            window=window,
+            timeout_s=self._timeout_s if timeout_s is None else timeout_s,
+            raises=self._raises,
+            retry=self._retry,
+            metrics=self._metrics,
         )
+        return streaming.run(questions)
 
     def explain(
         self,
@@ -175,23 +213,15 @@ class Client:
             ConsentryError: no explanation came, whatever `on_error` says.
             TypeError, ValueError: the question cannot be written.
         """
-        request = authorization_pb2.ExplainRequest(
-            check=question(**fields),
+        raw = calls.explain_bytes(
+            question(**fields),
+            at=at,
             ledger_position=ledger_position,
             policy_digest=policy_digest,
-            without_changes=not with_changes,
+            with_changes=with_changes,
         )
-        if at is not None:
-            if at.tzinfo is None:
-                raise ValueError("a time needs a time zone")
-            request.at.FromDatetime(at)
-        return self._ask(
-            self._explain,
-            request.SerializeToString(),
-            authorization_pb2.ExplainResponse,
-            timeout_s,
-            (),
-        )
+        told = self._ask("Explain", self._explain, raw, timeout_s, ())
+        return calls.parse(authorization_pb2.ExplainResponse, told)
 
     def record_consent(
         self, events: consent_pb2.ConsentEvent | Iterable[consent_pb2.ConsentEvent]
@@ -203,62 +233,74 @@ class Client:
         Raises:
             ConsentryError: they may not be recorded; try again with the same keys.
         """
-        several = [events] if isinstance(events, consent_pb2.ConsentEvent) else list(events)
-        request = consent_pb2.RecordConsentRequest(events=several)
-        return self._ask(
-            self._record,
-            request.SerializeToString(),
-            consent_pb2.RecordConsentResponse,
-            self._write_timeout_s,
-            (),
-        ).ledger_position
+        raw = calls.record_bytes(events)
+        told = self._ask("RecordConsent", self._record, raw, self._write_timeout_s, ())
+        return calls.read_position(told)
 
     def _ask(
         self,
-        method: Callable[..., bytes],
+        name: str,
+        method: Callable[..., Any],
         raw: bytes,
-        answer: type[_Answer],
         timeout_s: float,
-        metadata: tuple[tuple[str, str], ...],
-    ) -> _Answer:
-        """One call, tried once more where the sidecar was not there, within one deadline."""
-        end_s = time.monotonic() + timeout_s
-        for is_last in (False, True):
-            left_s = end_s - time.monotonic()
-            if left_s <= 0:
-                break
+        metadata: calls.Metadata,
+    ) -> bytes:
+        """One call, tried again where that helps, within one deadline; told to the metrics once."""
+        began_s = time.monotonic()
+        code = "OK"
+        try:
+            return self._try(name, method, raw, began_s + timeout_s, metadata)
+        except ConsentryError as problem:
+            code = problem.code.name if problem.code is not None else "INTERNAL"
+            raise
+        finally:
+            self._metrics.called(name, code, time.monotonic() - began_s)
+
+    def _try(
+        self,
+        name: str,
+        method: Callable[..., Any],
+        raw: bytes,
+        end_s: float,
+        metadata: calls.Metadata,
+    ) -> bytes:
+        attempt = 0
+        while (left_s := end_s - time.monotonic()) > 0:
+            attempt += 1
             try:
-                return answer.FromString(method(raw, timeout=left_s, metadata=metadata))
+                answer: bytes = method(raw, timeout=left_s, metadata=metadata)
             except grpc.RpcError as problem:
                 code = problem.code()
-                if code is not grpc.StatusCode.UNAVAILABLE or is_last:
+                wait_s = self._retry.wait_s(attempt, code)
+                if wait_s is None or time.monotonic() + wait_s >= end_s:
                     raise ConsentryError(f"{code.name}: {problem.details()}", code) from None
-            except DecodeError:
-                raise ConsentryError("the answer cannot be read") from None
+                self._metrics.retried(name)
+                time.sleep(wait_s)
             except ValueError as problem:  # grpcio's word for a closed channel
                 raise ConsentryError(str(problem)) from None
+            else:
+                return answer
         raise ConsentryError("the time was up", grpc.StatusCode.DEADLINE_EXCEEDED)
 
-
-def _metadata(correlation_id: str, at_least: int) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    if correlation_id:
-        pairs.append(("correlation-id", correlation_id))
-    if at_least:
-        pairs.append(("consentry-at-least", str(at_least)))
-    return tuple(pairs)
-
-
-def _options() -> list[tuple[str, Any]]:
-    return [
-        ("grpc.max_receive_message_length", _MAX_ANSWER_BYTES),
-        # Retries are ours: within one deadline, and never for a write that may have been done.
-        ("grpc.enable_retries", 0),
-        # A sidecar is next door: a proxy of the environment must not get in between.
-        ("grpc.enable_http_proxy", 0),
-        # Come back quickly after the sidecar was restarted.
-        ("grpc.initial_reconnect_backoff_ms", 50),
-        ("grpc.min_reconnect_backoff_ms", 50),
-        ("grpc.max_reconnect_backoff_ms", 1_000),
-        ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"pick_first": {}}]})),
-    ]
+    def _hedged_check(self, raw: bytes, *, timeout: float, metadata: calls.Metadata) -> bytes:
+        """As `_check`, asked a second time where the first answer is slow to come."""
+        end_s = time.monotonic() + timeout
+        is_answered = threading.Event()
+        asked = [self._check.future(raw, timeout=timeout, metadata=metadata)]
+        asked[0].add_done_callback(lambda _: is_answered.set())
+        if not is_answered.wait(self._hedge_after_s) and (left_s := end_s - time.monotonic()) > 0:
+            self._metrics.retried("Check")
+            second = self._check.future(raw, timeout=left_s, metadata=metadata)
+            second.add_done_callback(lambda _: is_answered.set())
+            asked.append(second)
+        is_answered.wait(max(0.0, end_s - time.monotonic()) + 1.0)
+        try:
+            done = [future for future in asked if future.done()]
+            best = next((future for future in done if future.code() is grpc.StatusCode.OK), None)
+            # One that failed at once leaves the other its time.
+            waited_for = best or next((f for f in asked if not f.done()), asked[0])
+            answer: bytes = waited_for.result()
+            return answer
+        finally:
+            for future in asked:
+                future.cancel()

@@ -67,7 +67,9 @@ class Decision:
     """The answer to one question; true in a condition when permitted.
 
     `is_answered` is false when no answer came: then the reason is `unavailable` and `error` says
-    why, in words for a log. `valid_until` None means that time alone never changes the answer.
+    why, in words for a log. `is_from_cache` marks an answer that this process had kept: id and
+    position are those of the time when it was given. `valid_until` None means that time alone
+    never changes the answer.
     """
 
     is_permitted: bool
@@ -82,6 +84,7 @@ class Decision:
     consent_age_s: float = 0.0
     correlation_id: str = ""
     error: str = ""
+    is_from_cache: bool = False
 
     def __bool__(self) -> bool:
         return self.is_permitted
@@ -92,9 +95,11 @@ class Decision:
         return not self.error
 
 
-def denied(error: str) -> Decision:
+def denied(error: str, correlation_id: str = "") -> Decision:
     """The answer when there is none."""
-    return Decision(is_permitted=False, reason=UNAVAILABLE, error=error)
+    return Decision(
+        is_permitted=False, reason=UNAVAILABLE, error=error, correlation_id=correlation_id
+    )
 
 
 def decision_of(message: authorization_pb2.CheckResponse) -> Decision:

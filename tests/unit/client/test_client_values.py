@@ -286,9 +286,9 @@ class FlakyChannel:
 
 
 @pytest.mark.parametrize(
-    ("failures", "is_permitted", "tries"), [(0, True, 1), (1, True, 2), (2, False, 2)]
+    ("failures", "is_permitted", "tries"), [(0, True, 1), (2, True, 3), (3, False, 3)]
 )
-def test_second_try_comes_once_and_within_the_deadline(
+def test_further_tries_are_counted_and_within_the_deadline(
     failures: int, is_permitted: bool, tries: int
 ) -> None:
     channel = FlakyChannel(failures)
