@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar
 
 import grpc
 
-from consentry.client.client import ConsentryError
+from consentry.client.errors import ConsentryError
 from consentry.v1 import consent_pb2, consent_pb2_grpc
 
 _Request = TypeVar("_Request")
