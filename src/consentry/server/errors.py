@@ -97,47 +97,48 @@ def status_of(problem: BaseException, method: str) -> status_pb2.Status:
                 code_pb2.FAILED_PRECONDITION, "ledger_behind",
                 f"the ledger stands at position {problem.position}",
             )  # fmt: skip
-        case UnknownPolicySetError():
-            return _plain(
-                code_pb2.NOT_FOUND, "policy_set_unknown", "this policy set cannot be asked"
-            )
         case TooManyCallsError(call_class=call_class):
             return refusal_status(call_class)
-        case NotReadyError():
-            return _plain(code_pb2.UNAVAILABLE, "no_policies", "no policy set is loaded")
         case RightsStandError():
             return _bad_request(
                 code_pb2.FAILED_PRECONDITION,
                 "rights stand",
                 [violation("with_rights", "rights_stand")],
             )
-        case UnknownEventError():
-            return _plain(code_pb2.NOT_FOUND, "event_unknown", "the person has no such event")
-        case NoSigningKeyError():
-            return _plain(
-                code_pb2.FAILED_PRECONDITION, "no_signing_key", "there is no key to sign with"
-            )
-        case LedgerFullError():
-            return _plain(
-                code_pb2.RESOURCE_EXHAUSTED, "ledger_full",
-                "no space is left for the consent ledger; what narrows is recorded last",
-            )  # fmt: skip
-        case LedgerReadOnlyError():
-            return _plain(
-                code_pb2.UNAVAILABLE, "ledger_read_only", "the consent ledger cannot be written"
-            )
-        case LedgerUnavailableError():
-            return _plain(
-                code_pb2.UNAVAILABLE, "ledger_unavailable", "the consent ledger cannot be used now"
-            )
-        case LedgerCorruptError():
-            return _plain(code_pb2.DATA_LOSS, "ledger_corrupt", "the consent ledger is damaged")
-        case LeavingError():
-            return _plain(code_pb2.UNAVAILABLE, "draining", "this sidecar leaves; ask another")
-        case DeadlineError():
-            return _plain(code_pb2.DEADLINE_EXCEEDED, "deadline_exceeded", "the time was up")
-        case _:
-            return _bug(problem, method)
+    for kind, code, reason, message in _PLAIN:
+        if isinstance(problem, kind):
+            return _plain(code, reason, message)
+    return _bug(problem, method)
+
+
+# A class stands before those it is derived from.
+_PLAIN: Final[tuple[tuple[type[BaseException], int, str, str], ...]] = (
+    (NotReadyError, code_pb2.UNAVAILABLE, "no_policies", "no policy set is loaded"),
+    (
+        UnknownPolicySetError, code_pb2.NOT_FOUND,
+        "policy_set_unknown", "this policy set cannot be asked",
+    ),
+    (UnknownEventError, code_pb2.NOT_FOUND, "event_unknown", "the person has no such event"),
+    (
+        NoSigningKeyError, code_pb2.FAILED_PRECONDITION,
+        "no_signing_key", "there is no key to sign with",
+    ),
+    (
+        LedgerFullError, code_pb2.RESOURCE_EXHAUSTED,
+        "ledger_full", "no space is left for the consent ledger; what narrows is recorded last",
+    ),
+    (
+        LedgerReadOnlyError, code_pb2.UNAVAILABLE,
+        "ledger_read_only", "the consent ledger cannot be written",
+    ),
+    (
+        LedgerUnavailableError, code_pb2.UNAVAILABLE,
+        "ledger_unavailable", "the consent ledger cannot be used now",
+    ),
+    (LedgerCorruptError, code_pb2.DATA_LOSS, "ledger_corrupt", "the consent ledger is damaged"),
+    (LeavingError, code_pb2.UNAVAILABLE, "draining", "this sidecar leaves; ask another"),
+    (DeadlineError, code_pb2.DEADLINE_EXCEEDED, "deadline_exceeded", "the time was up"),
+)  # fmt: skip
 
 
 def request_error_status(problem: RequestError) -> status_pb2.Status:

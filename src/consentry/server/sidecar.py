@@ -112,7 +112,7 @@ class Sidecar:
         self.pools: Final = _Pools(options)
         self.pools.watch(metrics)
         self.health: Final = Health()
-        check, wait = self.pools.check, self.pools.wait
+        wait = self.pools.wait
         authorization = AuthorizationMethods(decider, max_batch_items=options.max_batch_items)
         consent = ConsentMethods(
             ledger=ledger, policies=policies, clock=clock, metrics=metrics, tokens=PageTokens()
@@ -124,15 +124,14 @@ class Sidecar:
             policies=policies,
             handles=handles or new_handles(),
             clock=clock,
+            metrics=metrics,
             bound_s=options.watch_bound_s,
         )
-        metrics.watch_gauge("watchers", self.watch.count)
         self._main: Final = GrpcServer(
-            self._guarded(metrics, authorization.behaviours(), check)
+            self._guarded(metrics, authorization.behaviours(), self.pools.check)
             | self._streaming(metrics, BIDI_STREAM, authorization.streams())
             | self._streaming(metrics, SERVER_STREAM, self.watch.streams())
-            | self._guarded(metrics, consent.behaviours(), wait)
-            | self._guarded(metrics, policy.behaviours(), wait)
+            | self._guarded(metrics, consent.behaviours() | policy.behaviours(), wait)
             | self._guarded(metrics, keeping.behaviours() if keeping else {}, wait)
             | self._guarded(metrics, explaining.behaviours() if explaining else {}, wait)
             | self.health.entries()

@@ -24,6 +24,7 @@ from consentry.server.handles import Handles
 from consentry.server.health import AUTHORIZATION_SERVICE
 from consentry.server.ports import ConsentLedger, Policies
 from consentry.server.streams import OpenStream, StreamBehaviour
+from consentry.telemetry.metrics import Metrics
 from consentry.v1 import authorization_pb2
 
 MAX_WAITING: Final = 4_096
@@ -111,6 +112,7 @@ class WatchHub:
         policies: Policies,
         handles: Handles,
         clock: Clock,
+        metrics: Metrics,
         bound_s: float,
     ) -> None:
         self._ledger = ledger
@@ -122,6 +124,7 @@ class WatchHub:
         self._lock = threading.Lock()
         self._mailboxes: set[Mailbox] = set()
         self._told_position = 0
+        metrics.watch_gauge("watchers", self.count)
         ledger.on_change(self._tell_moved)
         policies.on_change(self._tell_policies)
 
