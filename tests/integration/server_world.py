@@ -235,7 +235,7 @@ class World:
     policies: FakePolicies = field(default_factory=FakePolicies)
     metrics: Metrics = field(default_factory=Metrics)
     is_ledger_usable: bool = True
-    keeping: Any = None
+    further: Sequence[Any] = ()
     on_call: Callable[[], None] = lambda: None
     sidecar: Sidecar = field(init=False)
     bound: BoundAddresses = field(init=False)
@@ -260,7 +260,7 @@ class World:
             options=ServerOptions(**(settings | options)),
             handles=self.decider.handles,
             is_ledger_usable=lambda: self.is_ledger_usable,
-            keeping=self.keeping,
+            further=self.further,
         )
 
 

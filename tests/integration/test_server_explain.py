@@ -85,7 +85,7 @@ def running(tmp_path: Path) -> Iterator[Any]:
         options=ServerOptions(
             listen=(f"unix:{folder}/c.sock",), health_listen=None, http_listen=None
         ),
-        explaining=explaining,
+        further=(explaining,),
     )
     bound = sidecar.start()
     with Client(bound.grpc[0], timeout_s=20) as client:

@@ -30,7 +30,7 @@ class Kept:
         self.ledger = SqliteLedger(path, clock=FakeClock(), ids=FakeIds(), reserve_bytes=0)
         self.verifier = Verifier(self.ledger, FakeClock(), pause_s=0.0)
         keeping = LedgerMethods(ledger=self.ledger, eraser=self.ledger, verifier=self.verifier)
-        self.world = World(ledger=self.ledger, keeping=keeping)  # type: ignore[arg-type]
+        self.world = World(ledger=self.ledger, further=(keeping,))  # type: ignore[arg-type]
 
     def call(self, method: str, request: object) -> bytes:
         with channel_to(self.world.bound.grpc[0]) as channel:

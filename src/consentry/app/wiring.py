@@ -100,12 +100,14 @@ class Application:
             metrics=self.metrics,
             clock=clock,
             options=server_options(settings, told_version),
-            keeping=LedgerMethods(ledger=self.ledger, eraser=self.ledger, verifier=self.verifier),
-            explaining=ExplainMethods(
-                policies=self.store,
-                past=PastPolicies(archive),
-                ledger=self.ledger,
-                clock=clock,
+            further=(
+                LedgerMethods(ledger=self.ledger, eraser=self.ledger, verifier=self.verifier),
+                ExplainMethods(
+                    policies=self.store,
+                    past=PastPolicies(archive),
+                    ledger=self.ledger,
+                    clock=clock,
+                ),
             ),
             handles=handles,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from consentry.model.ports import Clock
@@ -12,12 +13,10 @@ from consentry.server.authorization_service import AuthorizationMethods
 from consentry.server.calls import RawBehaviour, build_guard
 from consentry.server.consent_service import ConsentMethods
 from consentry.server.door import Entry, bounded
-from consentry.server.explain_service import ExplainMethods
 from consentry.server.grpc_server import GrpcServer
 from consentry.server.handles import Handles, new_handles
 from consentry.server.health import Health, reflection_entries
 from consentry.server.http import HttpDoor, build_app
-from consentry.server.ledger_service import LedgerMethods
 from consentry.server.options import BoundAddresses, ServerOptions
 from consentry.server.page_tokens import PageTokens
 from consentry.server.policy_service import PolicyMethods
@@ -51,6 +50,18 @@ class LedgerProbe(Protocol):
     def __call__(self) -> bool:
         """Whether it can; raising means that it cannot."""
         ...
+
+
+class Service(Protocol):
+    """Some methods of the sidecar."""
+
+    def behaviours(self) -> dict[str, RawBehaviour]:
+        """By full method name."""
+        ...
+
+
+def _all_behaviours(services: Sequence[Service]) -> dict[str, RawBehaviour]:
+    return {name: made for service in services for name, made in service.behaviours().items()}
 
 
 class _Pools:
@@ -96,10 +107,11 @@ class Sidecar:
         options: ServerOptions,
         handles: Handles | None = None,
         is_ledger_usable: LedgerProbe | None = None,
-        keeping: LedgerMethods | None = None,
-        explaining: ExplainMethods | None = None,
+        further: Sequence[Service] = (),
     ) -> None:
-        """`handles` are those of the answers; without any, nobody is told of a match."""
+        """`handles` are those of the answers: without any, nobody is told of a match. `further` are
+        services whose methods may wait.
+        """
         self._options: Final = options
         self._policies: Final = policies
         self._ledger: Final = ledger
@@ -131,9 +143,7 @@ class Sidecar:
             self._guarded(metrics, authorization.behaviours(), self.pools.check)
             | self._streaming(metrics, BIDI_STREAM, authorization.streams())
             | self._streaming(metrics, SERVER_STREAM, self.watch.streams())
-            | self._guarded(metrics, consent.behaviours() | policy.behaviours(), wait)
-            | self._guarded(metrics, keeping.behaviours() if keeping else {}, wait)
-            | self._guarded(metrics, explaining.behaviours() if explaining else {}, wait)
+            | self._guarded(metrics, _all_behaviours((consent, policy, *further)), wait)
             | self.health.entries()
             | reflection_entries(self.pools.reflect),
             options,
