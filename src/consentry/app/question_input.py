@@ -242,7 +242,7 @@ def _pair(symbols: Symbols, owner: str, word: str) -> str:
 
 
 def _literal(type_name: str, value: str) -> str:
-    if type_name not in ("text", "ip"):
+    if type_name not in ("text", "ip", "purpose"):
         return value
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

@@ -17,6 +17,8 @@ from consentry.model.program import AttributeSpec, Owner
 from consentry.model.values import Value
 
 TYPES: Final = ("text", "number", "flag", "date", "time", "duration", "ip")
+ITEM_TYPES: Final = (*TYPES, "purpose")
+"""Types of the items of a list; a list of purposes is asked whether one of them holds another."""
 BUILT_IN: Final = {
     Owner.PRINCIPAL: frozenset({"id", "type", "roles", "controller"}),
     Owner.SUBJECT: frozenset({"id"}),
@@ -116,8 +118,8 @@ def _type_of(attribute: AttributeDecl, names: Names) -> str | None:
         if word.text != "list":
             _report_type(word, ["list"], names)
             return None
-        if item.text not in TYPES:
-            _report_type(item, list(TYPES), names)
+        if item.text not in ITEM_TYPES:
+            _report_type(item, list(ITEM_TYPES), names)
             return None
         return f"list of {item.text}"
     if word.text == "list":

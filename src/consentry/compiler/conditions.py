@@ -21,7 +21,7 @@ from consentry.compiler.conditions_ir import (
     find_readings,
 )
 from consentry.compiler.conditions_limits import find_excess
-from consentry.compiler.conditions_names import ConditionRole, Names
+from consentry.compiler.conditions_names import LIST_OF_PURPOSE, ConditionRole, Names
 from consentry.compiler.conditions_polarity import ROLE_SENSE
 from consentry.compiler.conditions_problems import Problems
 from consentry.compiler.conditions_python import FunctionWriter
@@ -127,6 +127,8 @@ class ConditionCompiler:
             self._problems.error("T317", f"expected a {type_name}", expr.span, "", "write `[…]`")
             return None
         item_type = type_name.removeprefix("list of ")
+        if type_name == LIST_OF_PURPOSE:  # as a request names them
+            item_type = "text"
         items: list[Scalar] = []
         for item in expr.items:
             value = values.scalar(item.value, item_type)

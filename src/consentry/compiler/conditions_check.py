@@ -7,6 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from consentry.compiler.conditions_compare import Comparisons, _loads
+from consentry.compiler.conditions_consent import Consents
 from consentry.compiler.conditions_ir import (
     ALWAYS,
     FACTS,
@@ -18,13 +19,12 @@ from consentry.compiler.conditions_ir import (
     Known,
     Logic,
     Operator,
-    Sense,
     Touch,
     chain,
     negate,
 )
 from consentry.compiler.conditions_limits import find_excess
-from consentry.compiler.conditions_names import STANDING, ConditionRole, Names, type_text
+from consentry.compiler.conditions_names import ConditionRole, Names, type_text
 from consentry.compiler.conditions_polarity import check_polarity
 from consentry.compiler.conditions_problems import Problems
 from consentry.compiler.conditions_sets import Memberships
@@ -43,7 +43,6 @@ from consentry.lang.tree import (
     Like,
     Literal,
     LiteralKind,
-    Name,
     Not,
     Or,
     Ref,
@@ -62,12 +61,12 @@ class Checker:
         self, symbols: Symbols, problems: Problems, regime: str, role: ConditionRole
     ) -> None:
         self.names = Names(symbols, problems, regime, role)
-        self._symbols = symbols
         self._problems = problems
         self._role = role
         self._values = Values(self.names, problems)
         self._comparisons = Comparisons(self._values)
         self._memberships = Memberships(self._values, self._comparisons)
+        self._consents = Consents(self.names, problems, role)
         self._has: set[str] = set()
         self._is_positive = True
 
@@ -147,7 +146,7 @@ class Checker:
             case Between():
                 return self._between(expr)
             case Call() if expr.function.text == "consented":
-                return self._consented(expr)
+                return self._consents.consented(expr)
             case Literal() if expr.kind is LiteralKind.FLAG:
                 return ALWAYS if expr.value else NEVER
             case Ref() if self.names.find_set(expr.name.text) is None:
@@ -202,11 +201,13 @@ class Checker:
         left = expr.left.name.text if isinstance(expr.left, Ref) else ""
         name = expr.name.text
         if left == "consent":
-            return self._quality(name, expr.name.span, expr.left.span)
+            return self._consents.quality(name, expr.name.span, expr.left.span)
+        if left == "consent.data":
+            return self._consents.names_data(name, expr.name.span, expr.left.span)
         if left not in _IS_WORDS:
             self._problems.error(
                 "T306",
-                "`is` asks about a `purpose`, `data`, `action`, `channel` or `consent`",
+                "`is` asks about a `purpose`, `data`, `action`, `channel` or a `consent`",
                 expr.left.span,
                 "",
                 "compare other values with `==`",
@@ -222,61 +223,6 @@ class Checker:
         if len(members) == 1:
             return Atom(loads, Binary("==", value, Constant(left, next(iter(members)))))
         return Atom(loads, Binary("in", value, Constant(f"set of {left}", members)))
-
-    def _quality(self, name: str, span: Span, consent_span: Span) -> Logic | None:
-        if self._role is ConditionRole.GOVERNS:
-            self.names.operand("consent.given", consent_span)
-            return None
-        if not self._is_quality(name, span):
-            return None
-        test = Operator("has_quality", (STANDING, Constant("text", name)))
-        return Atom((), test, touch=Touch.CONSENT, flawless=TRUE)
-
-    def _is_quality(self, name: str, span: Span) -> bool:
-        if name in self._symbols.qualities:
-            return True
-        self._problems.unknown("T300", "quality", name, span, self._symbols.qualities)
-        return False
-
-    def _consented(self, expr: Call) -> Logic | None:
-        if self._role is ConditionRole.GOVERNS:
-            self.names.operand("consent.given", expr.span)
-            return None
-        names = [part.name for part in expr.arguments if isinstance(part, Ref)]
-        if not names or len(names) < len(expr.arguments):
-            self._problems.error(
-                "T314",
-                "`consented` takes a purpose, then qualities",
-                expr.span,
-                "",
-                "write `consented(marketing.email, explicit)`",
-            )
-            return None
-        purposes = self._consented_purposes(names[0])
-        qualities = [name for name in names[1:] if self._is_quality(name.text, name.span)]
-        if purposes is None or len(qualities) < len(names) - 1:
-            return None
-        wanted = frozenset(name.text for name in qualities)
-        arguments = (
-            FACTS,
-            Constant("set of purpose", purposes),
-            Constant("qualities", wanted),
-        )
-        return Atom(
-            (),
-            Operator("consented", arguments),
-            is_tri=True,
-            touch=Touch.CONSENTED,
-            sense=Sense.WIDENS,
-            flawless=TRUE,
-        )
-
-    def _consented_purposes(self, name: Name) -> frozenset[object] | None:
-        """The purpose of that path; in a pack, every purpose that a standard use or tag reaches."""
-        if self.names.regime in self.names.symbols.pack_regimes:
-            return self.names.members(name.text, "purpose", name.span)
-        found = self.names.word(name.text, "purpose", name.span)
-        return None if found is None else frozenset({found.constant})
 
     def _has_name(self, expr: Has) -> Logic | None:
         name, span = expr.name.text, expr.name.span

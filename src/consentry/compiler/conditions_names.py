@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -22,6 +23,7 @@ from consentry.compiler.symbols import SetSymbol, Symbols
 from consentry.diagnostics.span import Span
 from consentry.model.consent import WIDENING_TRACKS, Author, Track
 from consentry.model.program import Owner
+from consentry.model.trees import is_within
 from consentry.model.vocabulary import PRINCIPAL_KINDS
 
 
@@ -63,6 +65,7 @@ TYPE_TEXTS: Final = {
     "purposes": "a list of purposes",
     "leaves": "a list of data fields",
 }
+LIST_OF_PURPOSE: Final = "list of purpose"
 _OWNERS: Final = frozenset(owner.value for owner in Owner)
 _GOVERNS_OWNERS: Final = frozenset({"subject", "controller", "now"})
 
@@ -133,7 +136,7 @@ class Names:
             return _PLAIN[name][0]
         owner, _, rest = name.partition(".")
         if (spec := self.symbols.attributes.get((owner, rest))) is not None:
-            return spec.type
+            return "purposes" if spec.type == LIST_OF_PURPOSE else spec.type
         if owner == "consent" and rest in _CONSENT:
             return _CONSENT[rest][0]
         return {"resource.collected_for": "purposes", "consent.data": "leaves"}.get(name)
@@ -162,6 +165,9 @@ class Names:
             is_absent = spec.is_optional and spec.default is None
             if is_absent and not is_asked_for:
                 self.optional_uses.setdefault(name, span)
+            if spec.type == LIST_OF_PURPOSE:
+                px = self._purposes_in(Attribute(owner, rest))
+                return Operand(type="purposes", px=px, span=span, can_be_absent=True)
             px = Attribute(owner, rest)
             # Attributes with a default or that must be sent are bound before conditions run; the
             # check for absence stays, because a wrong guess here would permit.
@@ -192,11 +198,7 @@ class Names:
     def _built_in(self, name: str, span: Span) -> Operand | None:
         if name == "resource.collected_for":
             self.reads.setdefault(name)
-            table = dict(self.symbols.purpose_names)
-            px: Px = Operator(
-                "name_indices",
-                (Fact("collected_for"), Constant("purpose names", "all", table)),
-            )
+            px = self._purposes_in(Fact("collected_for"))
             return Operand(type="purposes", px=px, span=span, can_be_absent=True)
         found = _PLAIN.get(name)
         if found is None:
@@ -223,6 +225,10 @@ class Names:
         return Operand(
             type=type_name, px=read, span=span, can_be_absent=is_absent, touch=touch, sense=sense
         )
+
+    def _purposes_in(self, px: Px) -> Px:
+        table = dict(self.symbols.purpose_names)
+        return Operator("name_indices", (px, Constant("purpose names", "all", table)))
 
     def _leaves(self, key: str) -> frozenset[int]:
         return self.symbols.leaves_of(key) or frozenset()
@@ -282,6 +288,35 @@ class Names:
             return None
         return Operand(type=type_name, px=Constant(type_name, value), span=span, constant=value)
 
+    def data_names_within(self, name: str, span: Span) -> frozenset[str] | None:
+        """Every name of data that is `name` itself or a part of it, or None with a diagnostic.
+
+        A node whose fields happen all to be parts of it is none: it must be called so itself, by
+        its path, its standard category or its tag.
+        """
+        leaves = self.members(name, "data", span)
+        if leaves is None:
+            return None
+        symbols = self.symbols
+        declared = self.find_set(name)
+        called = [str(item.value) for item in declared.items] if declared else [name]
+        keys = {key for key in symbols.categories if any(is_within(key, one) for one in called)}
+        found = set(keys)
+        for node in symbols.data:
+            is_called_so = (
+                node.is_leaf
+                or not keys.isdisjoint(node.categories)
+                or not node.tags.isdisjoint(called)
+                or self._lies_within(node.path, called)
+            )
+            if is_called_so and leaves.issuperset(node.leaves):
+                found.add(node.path)
+        return frozenset(found)
+
+    def _lies_within(self, path: str, called: Sequence[str]) -> bool:
+        is_pack = self.regime in self.symbols.pack_regimes
+        return not is_pack and any(is_within(path, one) for one in called)
+
     def _words(self, type_name: str) -> tuple[str, ...]:
         symbols = self.symbols
         match type_name:
@@ -297,11 +332,16 @@ class Names:
                 return tuple(author.value for author in Author)
 
     def members(self, name: str, type_name: str, span: Span) -> frozenset[object] | None:
-        """Every value of `type_name` that a name covers: a tree's branch, a tag's bearers, a word.
+        """Every value of `type_name` that a name covers: a tree's branch, a tag's bearers, a word,
+        or what the names in a set cover.
 
         None with a diagnostic where nothing has that name.
         """
         symbols = self.symbols
+        if (declared := self.find_set(name)) is not None and declared.type == "name":
+            parts = [self.members(str(item.value), type_name, span) for item in declared.items]
+            good = [part for part in parts if part is not None]
+            return frozenset().union(*good) if len(good) == len(parts) else None
         if type_name in ("purpose", "purposes"):
             found: frozenset[object] | None = symbols.purposes_of(name, self.regime)
             known = (*symbols.purpose_names, *symbols.uses, *symbols.tags)

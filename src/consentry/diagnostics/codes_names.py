@@ -95,7 +95,7 @@ _UNKNOWN: Final[tuple[CodeInfo, ...]] = (
         code="R211",
         title="unknown type",
         explanation="The types are `text`, `number`, `flag`, `date`, `time`, `duration`, `ip`, and "
-        "`list of` one of them.",
+        "`list of` one of them; a list may also be one of purposes.",
         bad=ATTRIBUTE.replace("text", "string") + SET + ABROAD,
         good=ATTRIBUTE + SET + ABROAD,
     ),

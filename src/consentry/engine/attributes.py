@@ -9,7 +9,7 @@
 | time     | microseconds since the epoch, within the years that the ledger takes         |
 | duration | an exact length; a length in calendar months has no place in a request       |
 | ip       | an address, or text; an IPv4 address written as IPv6 becomes IPv4            |
-| list of… | a list of the above                                                          |
+| list of… | a list of the above, or of text that names purposes                          |
 
 Attributes that no policy declares are left alone: nothing can read them.
 """
@@ -239,6 +239,7 @@ _CONVERTERS: Final[dict[str, Callable[[object], Scalar | None]]] = {
     "time": _time,
     "duration": _duration,
     "ip": _ip,
+    "purpose": _text,
 }
 _EXACT: Final[dict[str, type]] = {
     "text": str,

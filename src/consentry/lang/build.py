@@ -158,7 +158,7 @@ class TreeBuilder(ExpressionBuilder):
         return AttributeDecl(
             name=name_of(name),
             type=name_of(type_name),
-            item_type=find_name(item_type),
+            item_type=item_type,
             is_optional=optional is not None,
             default=default,
             span=span_over(name, last),

@@ -35,6 +35,7 @@ from consentry.model.operators_time import (
     shifted_now,
     sum_durations,
 )
+from consentry.model.trees import DataNode, is_within
 from consentry.model.tri import FALSE, TRUE, UNKNOWN, Tri
 
 __all__ = ["NAMESPACE", "age_months", "in_networks", "like_match"]
@@ -221,6 +222,17 @@ def data_of(standing: Standing | None) -> tuple[str, ...] | None:
     return None if standing is None else standing.data
 
 
+def names_data(standing: Standing | None, leaf: DataNode, names: frozenset[str]) -> bool:
+    """Whether the consent asked about speaks of the field by one of `names`, which are paths and
+    standard categories; no consent, and one that lists no data, names nothing.
+    """
+    return standing is not None and any(
+        name in names
+        and (name in leaf.lineage or any(is_within(key, name) for key in leaf.categories))
+        for name in standing.data
+    )
+
+
 def recipients_of(standing: Standing | None) -> tuple[str, ...] | None:
     """The recipients that the consent mentions by their id."""
     return None if standing is None else tuple(r.id for r in standing.recipients if r.id)
@@ -301,6 +313,7 @@ NAMESPACE: Final[dict[str, Callable[..., object]]] = {
     "like_match": like_match,
     "midnight": midnight,
     "name_indices": name_indices,
+    "names_data": names_data,
     "notice_of": notice_of,
     "notice_order": notice_order,
     "now_eq": now_eq,
