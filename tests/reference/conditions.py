@@ -30,9 +30,9 @@ from consentry.lang.tree import (
     Ref,
 )
 from consentry.model.values import Duration, midnight_us
+from tests.reference.ledger import NEVER, State, Use, moved
 from tests.reference.ledger import Consent as Standing
-from tests.reference.ledger import State, Use, moved
-from tests.reference.world import World
+from tests.reference.world import World, within
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2
 
@@ -51,7 +51,7 @@ class Asking:
     use: Use
     state: State
     consent: Standing | None
-    right: Callable[[str], bool]
+    since: Callable[[str], int]
     consented: Callable[[str, frozenset[str]], bool]
     wishes: bool = False
     wishes_rights: bool = False
@@ -79,13 +79,16 @@ def reads(expr: object, about: str) -> bool:
         case Not():
             return reads(expr.operand, about)
         case Ref() | Has():
-            return expr.name.text == about or expr.name.text.startswith(about + ".")
+            return expr.name.text.startswith(about + ".")
         case Call():
             is_consented = about == "consent" and expr.function.text == "consented"
             return is_consented or any(reads(argument, about) for argument in expr.arguments)
         case Compare() | Arithmetic():
             return reads(expr.left, about) or reads(expr.right, about)
-        case Is() | Like():
+        case Is():
+            is_asked = isinstance(expr.left, Ref) and expr.left.name.text == about
+            return is_asked or reads(expr.left, about)
+        case Like():
             return reads(expr.left, about)
         case Between():
             return any(reads(part, about) for part in (expr.value, expr.low, expr.high))
@@ -139,8 +142,9 @@ def _named(name: str, ask: Asking) -> Any:
     if name == "now":
         return ask.use.now_us
     if root == "rights":
-        return ask.right(rest)
-    if root == "consent":
+        since = ask.since(rest.removesuffix("_at"))
+        return since if rest.endswith("_at") else since != NEVER
+    if root == "consent" and rest:
         return _of_consent(rest, ask)
     if name in ask.facts:
         return ask.facts[name]
@@ -168,6 +172,8 @@ def _of_consent(what: str, ask: Asking) -> Any:
         return consent.event.happened_at_us
     if what == "notice":
         return consent.event.notice or None
+    if what == "recipient":
+        return [entry.id for entry in consent.event.scope.recipients if entry.id]
     raise AssertionError(f"the reference does not know consent.{what}")
 
 
@@ -196,6 +202,10 @@ def _compare(expr: Compare, ask: Asking) -> int:
     left, right = value(expr.left, ask), value(expr.right, ask)
     if left is None or right is None:
         return UNKNOWN
+    if _about(expr.left, ask) == "purposes" and _about(expr.right, ask) == "purposes":
+        return _tri(_share_purposes(left, right, ask))
+    if expr.op.value == "in" and _about(expr.left, ask) in ("purpose", "data"):
+        return _tri(_is_node_in(expr, left, right, ask))
     match expr.op.value:
         case "in":
             return _tri(_is_in(left, right))
@@ -213,6 +223,52 @@ def _compare(expr: Compare, ask: Asking) -> int:
             ">": lambda: left > right,
             ">=": lambda: left >= right,
         }[expr.op.value]()
+    )
+
+
+_LISTS_OF_PURPOSES = ("resource.collected_for", "purpose.reuses")
+
+
+def _about(expr: Expr, ask: Asking) -> str:
+    """`purpose` or `data`, `purposes` for a list of them, else empty."""
+    if not isinstance(expr, Ref):
+        return ""
+    name = expr.name.text
+    declared = ask.world.attributes.get(name)
+    is_list = declared is not None and declared.item_type and declared.item_type.text == "purpose"
+    if name in _LISTS_OF_PURPOSES or is_list:
+        return "purposes"
+    return name if name in ("purpose", "data") else ""
+
+
+def _is_node_in(expr: Compare, path: str, listed: list[str], ask: Asking) -> bool:
+    """What a request lists are paths, with all below; what a policy lists may be any name."""
+    world, regime = ask.world, ask.use.regime
+    if _about(expr.right, ask) == "purposes":
+        return any(within(path, one) for one in listed if one in world.purposes)
+    items = expr.right.items if isinstance(expr.right, ListLiteral) else None
+    if items is None:
+        assert isinstance(expr.right, Ref)
+        items = tuple(world.items(expr.right.name.text, regime))
+    names = [item.value.name.text for item in items]  # type: ignore[union-attr]  # a list of names
+    named = world.purposes_named if _about(expr.left, ask) == "purpose" else world.fields_named
+    return any(path in named(name, regime) for name in names)
+
+
+def _share_purposes(left: list[str], right: list[str], ask: Asking) -> bool:
+    known = ask.world.purposes
+    return any(within(one, above) for one in left for above in right if {one, above} <= set(known))
+
+
+def _names_data(name: str, ask: Asking) -> bool:
+    """Whether the consent names the field by an entry that is `name` or a part of it."""
+    if ask.consent is None:
+        return False
+    leaf = ask.use.leaf
+    return any(
+        (entry in leaf.lineage() or any(within(key, entry) for key in leaf.categories))
+        and ask.world.is_part(entry, name, ask.use.regime)
+        for entry in ask.consent.event.scope.data
     )
 
 
@@ -237,6 +293,8 @@ def _is(expr: Is, ask: Asking) -> int:
     assert isinstance(expr.left, Ref)
     name, regime = expr.name.text, ask.use.regime
     match expr.left.name.text:
+        case "consent.data":
+            return _tri(_names_data(name, ask))
         case "purpose":
             return _tri(ask.use.purpose.path in ask.world.purposes_named(name, regime))
         case "data":

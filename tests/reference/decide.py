@@ -14,7 +14,7 @@ from consentry.model.consent import ConsentEvent
 from consentry.model.request import Request
 from tests.reference.answers import Answer, LeafAnswer, in_order
 from tests.reference.conditions import FALSE, TRUE, Asking, truth
-from tests.reference.ledger import State, moved
+from tests.reference.ledger import NEVER, State, moved, right_since
 from tests.reference.question import BEST, PLAIN, WORST, Question, facts_of
 from tests.reference.rules import (
     all_rules,
@@ -201,9 +201,7 @@ def _no_ground(
     regime = asking.use.regime
     takers = [rule for rule in permits if covers(question, rule, regime)]
     if not takers:
-        basis = question.purpose.basis_for(regime)
-        all_want_one = all(find(rule.clauses, ClauseWord.BASIS) for rule in permits)
-        is_none = basis is None and all_want_one
+        is_none = question.purpose.basis_for(regime) is None
         return [("no_lawful_basis" if is_none else "basis_not_available", -1)]
     for rule in takers if question.mode == PLAIN else ():
         if reads_of(rule, "consent"):
@@ -253,7 +251,11 @@ def _is_kept_too_long(question: Question, rule: RuleDecl) -> bool:
     keep = clause.value.value if clause and isinstance(clause.value, DurationRef) else None
     keep = keep or question.purpose.keep
     collected = question.request.resource.collected_at_us
-    return keep is not None and collected is not None and moved(collected, keep) <= question.now_us
+    if keep is None or collected is None or moved(collected, keep) > question.now_us:
+        return False
+    if question.mode != PLAIN:
+        return question.mode == WORST
+    return right_since(question.events, "held", question.use("")) == NEVER
 
 
 def _governing(question: Question) -> list[RegimeDecl]:

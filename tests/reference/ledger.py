@@ -143,8 +143,12 @@ def problems(event: ConsentEvent, use: Use) -> list[str]:
     return found
 
 
-def right_in_force(events: Sequence[ConsentEvent], right: str, use: Use) -> bool:
-    """Whether the newest event of the right's two kinds turned it on."""
+NEVER = -(1 << 62)
+"""The time of a right that is not in force: before every other."""
+
+
+def right_since(events: Sequence[ConsentEvent], right: str, use: Use) -> int:
+    """Since when the newest event of the right's two kinds has turned it on; else `NEVER`."""
     start, end, start_wins_tie = RIGHTS[right]
     starts, ends = (
         [
@@ -158,10 +162,11 @@ def right_in_force(events: Sequence[ConsentEvent], right: str, use: Use) -> bool
         ]
         for kind in (start, end)
     )
-    if not starts or not ends:
-        return bool(starts)
+    if not starts:
+        return NEVER
     newest = max(starts + ends)
-    return newest in starts if start_wins_tie else newest not in ends
+    is_on = newest in starts if start_wins_tie or not ends else newest not in ends
+    return max(starts) if is_on else NEVER
 
 
 def touches(event: ConsentEvent, use: Use) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from consentry.lang.tree import Mission
 from consentry.model.consent import ConsentEvent
 from consentry.model.request import Request
 from tests.reference.conditions import Asking
-from tests.reference.ledger import Consent, State, Use, fold, right_in_force
+from tests.reference.ledger import Consent, State, Use, fold, right_since
 from tests.reference.world import Field, Purpose, World
 
 # How conditions are asked: as they are, as with a flawless consent, and - where the ledger cannot
@@ -52,29 +53,40 @@ class Question:
         )
 
     def asking(self, regime: str, consent: Consent | None, state: State) -> Asking:
-        def consented(purpose: str, qualities: frozenset[str]) -> bool:
-            named = self.world.purposes
-            paths = [purpose] if purpose in named else self.world.purposes_named(purpose, regime)
-            states = [fold(self.events, self.use(regime, named[path])) for path in paths]
+        def consented(name: str, qualities: frozenset[str]) -> bool:
             return any(
                 not one.problems and qualities <= one.event.qualities
-                for state in states
-                for one in state.standing
+                for purpose in self.world.agreed_to(name, regime)
+                for one in fold(self.events, self.use(regime, purpose)).standing
             )
 
         basis = self.purpose.basis_for(regime)
         facts = dict(self.facts, **({} if basis is None else {"basis": basis}))
+        facts |= {"data": self.leaf.path, **self._of_purpose()}
         return Asking(
             world=self.world,
             facts=facts,
             use=self.use(regime),
             state=state,
             consent=consent,
-            right=lambda right: right_in_force(self.events, right, self.use(regime)),
+            since=lambda right: right_since(self.events, right, self.use(regime)),
             consented=consented,
             wishes=self.mode != PLAIN,
             wishes_rights=self.mode in (BEST, WORST),
         )
+
+    def _of_purpose(self) -> dict[str, Any]:
+        purpose = self.world.purposes.get(self.request.purpose)
+        if purpose is None:
+            return {}
+        reuses = {path for name in purpose.reuses for path in self.world.purposes_named(name, "")}
+        facts = {
+            "purpose": purpose.path,
+            "purpose.notice": purpose.notice,
+            "purpose.keep": purpose.keep,
+            "purpose.reuses": sorted(reuses),
+        }
+        return {name: fact for name, fact in facts.items() if fact is not None}
 
     def askings(self, regime: str) -> list[Asking]:
         """One for each consent that stands, newest first, and one for none."""
@@ -99,6 +111,7 @@ def facts_of(world: World, request: Request) -> dict[str, Any]:
         "subject": request.data_subject.attributes if request.data_subject else {},
         "recipient": to.attributes if to else {},
         "resource": resource.attributes,
+        "controller": {"country": _country(world)},
         "context": request.context,
         "signal": request.signals,
     }
@@ -112,7 +125,10 @@ def facts_of(world: World, request: Request) -> dict[str, Any]:
         "recipient.id": to.id if to else None,
         "recipient.roles": (sorted(to.roles) or None) if to else None,
         "recipient.country": to.country if to else None,
+        "resource.id": resource.id,
         "resource.collected_at": resource.collected_at_us,
+        "resource.collected_for": list(resource.collected_for) or None,
+        "resource.collected_on": resource.collected_on,
     }
     for path, declared in world.attributes.items():
         owner, _, name = path.partition(".")
@@ -121,3 +137,14 @@ def facts_of(world: World, request: Request) -> dict[str, Any]:
             sent = declared.default.value  # type: ignore[union-attr]  # defaults are constants
         facts[path] = sent
     return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+def _country(world: World) -> str | None:
+    """The controller's country, as the mission tells it."""
+    for module in world.house:
+        for declared in module.declarations:
+            if isinstance(declared, Mission):
+                for told in declared.fields:
+                    if told.name.text == "controller" and told.country is not None:
+                        return told.country.value
+    return None

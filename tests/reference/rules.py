@@ -88,7 +88,8 @@ def clause_holds(question: Question, rule: RuleDecl, word: str, regime: str) -> 
         case "data":
             return any(question.leaf.path in world.fields_named(name, regime) for name in listed)
         case "may":
-            return question.request.action in listed
+            action = question.request.action
+            return any(name == action or name in world.actions[action] for name in listed)
     return question.purpose.basis_for(regime) in listed
 
 
@@ -99,9 +100,12 @@ def party_clause(question: Question, rule: RuleDecl, word: str) -> int:
         return TRUE
     request, tags = question.request, question.world.actions[question.request.action]
     if word == "via":
+        if "anything" in names(clause):
+            return TRUE
         if request.channel is None:
             return UNKNOWN if "contacting" in tags else FALSE
-        return TRUE if request.channel in names(clause) else FALSE
+        tags = question.world.channels[request.channel]
+        return TRUE if {request.channel, *tags}.intersection(names(clause)) else FALSE
     assert isinstance(clause.value, tuple)
     parties = [party for party in clause.value if isinstance(party, PartyRef)]
     if any(party.kind.text == "anyone" for party in parties):

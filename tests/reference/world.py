@@ -69,6 +69,7 @@ class Purpose:
     lasts: Duration | None
     notice: str | None
     material_since: str | None
+    reuses: tuple[str, ...] = ()
 
     def lineage(self) -> list[str]:
         return [self.path, *(self.parent.lineage() if self.parent else [])]
@@ -95,6 +96,7 @@ class World:
     attributes: dict[str, AttributeDecl] = field(default_factory=dict)
     sets: dict[tuple[str, str], SetDecl] = field(default_factory=dict)
     regimes: list[RegimeDecl] = field(default_factory=list)
+    pack_regimes: set[str] = field(default_factory=set)
 
     def house_rules(self) -> Iterator[RuleDecl]:
         for module in self.house:
@@ -104,7 +106,7 @@ class World:
 
     def fields_named(self, name: str, regime: str) -> set[str]:
         """Paths of the fields (leaves) that a name in a rule stands for."""
-        if name in self.fields:
+        if name in self.fields and regime not in self.pack_regimes:
             return {leaf.path for leaf in self.fields[name].leaves()}
         leaves = [node for node in self.fields.values() if not node.children]
         if name in self.categories:
@@ -118,7 +120,7 @@ class World:
     def purposes_named(self, name: str, regime: str) -> set[str]:
         """Paths of the purposes that a name in a rule stands for."""
         every = self.purposes.values()
-        if name in self.purposes:
+        if name in self.purposes and regime not in self.pack_regimes:
             return {purpose.path for purpose in every if within(purpose.path, name)}
         if name in self.uses:
             return {p.path for p in every if any(within(key, name) for key in p.uses)}
@@ -126,6 +128,39 @@ class World:
             return {purpose.path for purpose in every if name in purpose.tags}
         return set().union(
             *(self.purposes_named(item, regime) for item in self.names_in(name, regime))
+        )
+
+    def agreed_to(self, name: str, regime: str) -> list[Purpose]:
+        """What `consented(NAME)` asks about: a path, or in a pack the topmost bearers."""
+        if regime not in self.pack_regimes:
+            return [self.purposes[name]]
+        found = self.purposes_named(name, regime)
+        return [
+            purpose
+            for purpose in self.purposes.values()
+            if purpose.path in found and not found.intersection(purpose.lineage()[1:])
+        ]
+
+    def is_part(self, entry: str, name: str, regime: str) -> bool:
+        """Whether an entry of a consent's data is what a name stands for, or a part of it."""
+        called = [name]
+        if (regime, name) in self.sets or ("", name) in self.sets:
+            called = self.names_in(name, regime)
+        keys = {key for key in self.categories if any(within(key, one) for one in called)}
+        if entry in keys:
+            return True
+        node = self.fields.get(entry)
+        if node is None:
+            return False
+        own = {leaf.path for leaf in node.leaves()}
+        is_called_so = (
+            not node.children
+            or bool(keys & set(node.categories))
+            or bool(node.tags & set(called))
+            or (regime not in self.pack_regimes and any(within(entry, one) for one in called))
+        )
+        return is_called_so and own <= set().union(
+            *(self.fields_named(one, regime) for one in called)
         )
 
     def names_in(self, name: str, regime: str) -> list[str]:
@@ -140,6 +175,12 @@ class World:
 def build_world(house: Sequence[Module], packs: Sequence[Module]) -> World:
     """The world of the author's files and the packs that take part (`core` first)."""
     world = World(sorted(house, key=lambda module: module.file), packs)
+    world.pack_regimes = {
+        _name(declared)
+        for module in packs
+        for declared in module.declarations
+        if isinstance(declared, RegimeDecl)
+    }
     modules = [*packs, *world.house]
     declarations = [declared for module in modules for declared in module.declarations]
     for declared in declarations:
@@ -246,6 +287,8 @@ def _add_purpose(world: World, declared: object, parent: Purpose | None) -> None
         lasts=_length(declared, ClauseWord.CONSENT_LASTS) or (parent.lasts if parent else None),
         notice=parent.notice if parent else None,
         material_since=parent.material_since if parent else None,
+        reuses=tuple(names(find(declared.clauses, ClauseWord.REUSES)))
+        or (parent.reuses if parent else ()),
     )
     if notice and isinstance(notice.value, Text):
         purpose.notice = notice.value.value

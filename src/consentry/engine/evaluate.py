@@ -64,7 +64,8 @@ def _decide_leaves(run: Run, leaves: list[DataNode]) -> list[Outcome]:
         outcome = shared.get(group)
         if outcome is None:
             outcome = _decide_leaf(run, leaf)
-            if group.is_leaf_free and outcome.effect is Effect.PERMIT:
+            is_shared = group.is_leaf_free and not run.has_asked_hold
+            if is_shared and outcome.effect is Effect.PERMIT:
                 shared[group] = outcome
         outcomes.append(outcome)
     return outcomes

@@ -7,7 +7,6 @@ decision's cost does not grow with the number of rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
 
 from consentry.engine.linked_rule import LinkedRule, PartyKey
 from consentry.engine.outcome import MAX_KEPT, Outcome, Yes
@@ -115,13 +114,11 @@ def build_group(
     purpose: PurposeNode,
     rules: Iterable[LinkedRule],
     order: ReasonOrder,
-    basis_wanted: AbstractSet[int],
     find_exceptions: Callable[[LinkedRule, str | None], tuple[LinkedRule, ...]],
 ) -> Group:
     """The group of `rules`, which all match the action, the purpose and the leaf.
 
-    `basis_wanted` are the regimes of which every ground wants a basis. `find_exceptions` gives
-    those of a forbid's exceptions that can hold here under a basis.
+    `find_exceptions` gives those of a forbid's exceptions that can hold here under a basis.
     """
     by_regime: list[list[LinkedRule]] = [[] for _ in regimes]
     for rule in rules:
@@ -137,8 +134,8 @@ def build_group(
         )
         group = RegimeGroup(regime, basis, taken, bans)
         if group.needs_ground and not group.permits:
-            is_wanted = basis is None and regime.index in basis_wanted
-            code = NO_LAWFUL_BASIS if is_wanted else BASIS_NOT_AVAILABLE
+            # Without a basis only a ground that wants none could have been among them.
+            code = NO_LAWFUL_BASIS if basis is None else BASIS_NOT_AVAILABLE
             group.no_ground = order.without_rule(code, regime.name)
         groups.append(group)
     basis = purpose.basis_for("")

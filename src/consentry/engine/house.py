@@ -43,7 +43,10 @@ def find_permit(group: Group, run: Run) -> LinkedRule | None:
 
 
 def is_retention_over(rule: LinkedRule, run: Run) -> bool:
-    """Whether the data has been kept longer than the permit, or else the purpose, allows."""
+    """Whether the data has been kept longer than the permit, or else the purpose, allows.
+
+    A hold on the use (`rights.held`) keeps it from being over.
+    """
     facts = run.facts
     keep = rule.keep or facts.purpose.keep
     if keep is None or facts.collected_at_us is None:
@@ -53,7 +56,7 @@ def is_retention_over(rule: LinkedRule, run: Run) -> bool:
     except (ValueError, OverflowError):  # past the calendar's last year
         return False
     if end_us <= facts.now_us:
-        return True
+        return not run.is_held()
     facts.changes_at(end_us)
     return False
 

@@ -67,10 +67,6 @@ class LinkedProgram:
             if name not in NAMESPACE
         )
         """Whether some condition asks about the consent to another purpose."""
-        permits = [rule for rule in program.rules if rule.kind is RuleKind.PERMIT]
-        self._basis_wanted = frozenset(rule.regime for rule in permits) - frozenset(
-            rule.regime for rule in permits if rule.bases is None
-        )
         self._rules: list[LinkedRule | None] = [None] * len(program.rules)
         self._exceptions: dict[int, LinkedRule] = {}
         self._by_action = _Postings(program.rules, [rule.actions for rule in program.rules])
@@ -118,7 +114,6 @@ class LinkedProgram:
                 purpose=self.program.purposes[purpose],
                 rules=[self._rule(index) for index in members],
                 order=self.order,
-                basis_wanted=self._basis_wanted,
                 find_exceptions=lambda rule, basis: self._exceptions_of(rule, key, basis),
             )
             self._shared[shared_key] = group

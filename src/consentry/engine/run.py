@@ -6,8 +6,8 @@ The only mutable value besides `Facts`; it lives as long as one call of `evaluat
 from __future__ import annotations
 
 from consentry.engine.link import LinkedProgram
-from consentry.engine.linked_rule import AS_IT_IS, PartyKey
-from consentry.model.consent import ConsentQuery, ConsentState, ConsentView, Standing
+from consentry.engine.linked_rule import AS_IT_IS, AT_BEST, PartyKey
+from consentry.model.consent import ConsentQuery, ConsentState, ConsentView, Standing, Track
 from consentry.model.facts import Facts
 from consentry.model.program import HOUSE, Regime
 from consentry.model.request import Request
@@ -18,6 +18,8 @@ from consentry.model.vocabulary import TAG_CONTACTING, TAG_DISCLOSURE
 _ASKED_ONCE: tuple[Standing | None, ...] = (None,)
 _NO_CONSENT = ConsentState()
 _NO_ROLES: frozenset[str] = frozenset()
+HOUSE_NAME = ""
+"""The regime under which the house's own rules ask the ledger."""
 
 
 class Run:
@@ -28,6 +30,7 @@ class Run:
         "_queries",
         "_states",
         "facts",
+        "has_asked_hold",
         "has_recipient",
         "is_contact",
         "is_disclosure",
@@ -58,6 +61,8 @@ class Run:
         self._states: dict[str, ConsentState] = {}
         self._party_keys: frozenset[PartyKey] | None = None
         self.regimes: tuple[Regime, ...] = ()
+        self.has_asked_hold = False
+        """Whether the answer rests on a hold, which may speak of some leaves only."""
         facts.now_us = now_us
         facts.view = view
         facts.purpose = program.purposes[program.purpose_names[request.purpose]]
@@ -109,6 +114,14 @@ class Run:
                 facts.changes_at(state.changes_at_us)
         facts.state = state
         return (*state.standings, None)
+
+    def is_held(self) -> bool:
+        """Whether the house has to keep the data for this use longer than it would."""
+        self.has_asked_hold = True
+        if self.mode != AS_IT_IS:
+            return self.mode == AT_BEST
+        self.ask_ledger(HOUSE_NAME, reads_consent=False)
+        return self.facts.right(Track.HELD).is_active
 
     def consented(self, purpose_index: int, qualities: frozenset[str]) -> Tri:
         """Whether a flawless consent to another purpose stands that has all the qualities."""
