@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from consentry.compiler.compile import compile_policies
+from consentry.compiler.compile import CompileResult, compile_policies
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.diagnostics.render import render_text
 from consentry.diagnostics.span import Source
 from consentry.engine.evaluate import evaluate
 from consentry.engine.link import LinkedProgram, link
+from consentry.lang.parse import parse_module
+from consentry.lang.tree import Module
 from consentry.model.consent import ConsentEvent, ConsentView
 from consentry.model.decision import Decision, Effect
+from consentry.model.program import Program
 from consentry.model.request import Request
 from consentry.model.values import datetime_of, time_us
 from consentry.pdp.sources import read_packs
 from tests.conformance.legal.asking import events_of, request_of
 from tests.conformance.legal.policy_text import Vocabulary, missing_packs, policy_text
 from tests.conformance.legal.schema import Scenario
+from tests.reference.decide import decide
+from tests.reference.world import World, build_world
 
 HOUSE = "house.policy"
+UNTOLD = -1
+"""As `valid_until`: who answers does not tell it."""
 
 
 class ScenarioError(Exception):
@@ -33,6 +40,8 @@ class House:
 
     source: Source
     linked: LinkedProgram
+    program: Program
+    world: World
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,7 @@ class Bench:
 
     packs: dict[str, Source] = field(default_factory=lambda: dict(read_packs()))
     _houses: dict[str, House] = field(default_factory=dict)
+    _modules: dict[str, Module] = field(default_factory=dict)
     _vocabulary: Vocabulary | None = None
 
     @property
@@ -120,7 +130,20 @@ class Bench:
             if missing:
                 told += f"packs that are not at hand: {', '.join(missing)}\n"
             raise ScenarioError(f"its house does not compile:\n{told}")
-        return House(source, link(result.program))
+        used = [self._module(name) for name in self._used(result)]
+        world = build_world(result.modules, used)
+        return House(source, link(result.program), result.program, world)
+
+    def _module(self, name: str) -> Module:
+        if name not in self._modules:
+            self._modules[name] = parse_module(self.packs[name]).module
+        return self._modules[name]
+
+    def _used(self, result: CompileResult) -> list[str]:
+        """The packs that took part, `core` first."""
+        assert result.program is not None
+        names = {source.name: name for name, source in self.packs.items()}
+        return [names[file] for file in result.program.file_names if file in names]
 
     def _by_name(self) -> dict[str, Source]:
         return {source.name: source for source in self.packs.values()}
@@ -134,6 +157,25 @@ def ask_engine(case: Case) -> Answer:
         view = SubjectView(mine, revision=len(mine), position=len(mine), read_at_us=case.now_us)
     decision = evaluate(case.house.linked, case.request, view, case.now_us)
     return answer_of(decision, case.request)
+
+
+def ask_reference(case: Case) -> Answer:
+    """The reference interpreter's answer; it tells no `valid_until`."""
+    answer = decide(
+        case.house.world,
+        case.request,
+        own_events(case),
+        case.now_us,
+        is_available=case.is_ledger_up,
+    )
+    obligations = set(answer.obligations)
+    if case.request.partial and answer.effect == "permit":
+        obligations |= {
+            f"mask:{path}" for path, leaf in answer.leaves.items() if leaf.effect == "deny"
+        }
+    return Answer(
+        answer.effect, answer.reasons[0], frozenset(obligations), UNTOLD, tuple(answer.reasons)
+    )
 
 
 def own_events(case: Case) -> tuple[ConsentEvent, ...]:
@@ -154,7 +196,7 @@ def answer_of(decision: Decision, request: Request) -> Answer:
         reason=decision.reason,
         obligations=frozenset(obligations),
         valid_until_us=decision.valid_until_us,
-        reasons=tuple(finding.reason for finding in decision.findings),
+        reasons=tuple(dict.fromkeys(finding.reason for finding in decision.findings)),
     )
 
 
@@ -185,7 +227,11 @@ def differences(scenario: Scenario, answer: Answer) -> list[str]:
         found.append(f"expected the obligations {', '.join(missing)}")
     if surplus := sorted(answer.obligations - wanted):
         found.append(f"nobody expected the obligations {', '.join(surplus)}")
-    if expected.valid_until and time_us(expected.valid_until) != answer.valid_until_us:
+    if (
+        expected.valid_until
+        and answer.valid_until_us != UNTOLD
+        and time_us(expected.valid_until) != answer.valid_until_us
+    ):
         until = answer.valid_until_us
         told = "no end" if until is None else datetime_of(until).isoformat()
         found.append(f"expected valid_until {expected.valid_until.isoformat()}, it is {told}")
