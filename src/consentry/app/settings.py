@@ -12,9 +12,18 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -78,6 +87,47 @@ class StateSettings(_Section):
     allow_ephemeral_ledger: bool = Field(
         default=False, description="Start even if the folder dies with the container."
     )
+
+
+class LedgerSettings(_Section):
+    """Which ledger: this sidecar's own, one in PostgreSQL, or that of a ledger node."""
+
+    kind: Literal["sqlite", "postgres", "upstream"] = Field(
+        default="sqlite", description="sqlite: in the state folder; the others are shared."
+    )
+    conninfo: SecretStr = Field(
+        default=SecretStr(""),
+        description="PostgreSQL: how to reach it, as libpq takes it; empty: PGHOST and its kin.",
+    )
+    upstream: tuple[str, ...] = Field(
+        default=(), description="upstream: host:port of each ledger node, tried in turn."
+    )
+    upstream_ca: Path | None = Field(
+        default=None, description="upstream: authorities of the nodes' certificates; none: no TLS."
+    )
+    upstream_certificate: Path | None = Field(
+        default=None, description="upstream: certificate to show to the nodes."
+    )
+    upstream_key: Path | None = Field(default=None, description="upstream: its private key.")
+    bound_s: Annotated[float, Field(ge=0.2, le=60)] = Field(
+        default=2.0,
+        description="Shared: longest time after which an acknowledged change counts everywhere.",
+    )
+    read_wait_s: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.02, description="Shared: longest wait of a check for a person not held yet."
+    )
+    serves_feed: bool = Field(
+        default=False, description="Be a ledger node: tell sidecars that follow of everybody."
+    )
+    readiness_follows: bool | None = Field(
+        default=None, description="Not ready while consent is stale; none: for sqlite only."
+    )
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if (self.kind == "upstream") != bool(self.upstream):
+            raise ValueError("upstream: addresses of nodes belong to the kind upstream, and to it")
+        return self
 
 
 class ServerSettings(_Section):
@@ -155,6 +205,7 @@ class Settings(BaseSettings):
 
     policies: PolicySettings = PolicySettings()
     state: StateSettings = StateSettings()
+    ledger: LedgerSettings = LedgerSettings()
     server: ServerSettings = ServerSettings()
     cache: CacheSettings = CacheSettings()
     audit: AuditSettings = AuditSettings()

@@ -12,16 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from consentry.app.ledgers import open_ledger
 from consentry.app.settings import Settings
-from consentry.app.state_folder import (
-    ARCHIVE_FOLDER,
-    AUDIT_FOLDER,
-    LEDGER_FILE,
-    LEDGER_FOLDER,
-)
+from consentry.app.state_folder import ARCHIVE_FOLDER, AUDIT_FOLDER, LEDGER_FOLDER
 from consentry.app.system import ProcessIds, SystemClock
-from consentry.consent.sqlite import SqliteLedger
-from consentry.consent.verifier import Verifier
 from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.cache import AnswerCache
 from consentry.pdp.decision_point import CacheMode, DecisionPoint
@@ -33,7 +27,6 @@ from consentry.pdp.watcher import PolicyWatcher
 from consentry.server.codec import ProtoCodec
 from consentry.server.explain_service import ExplainMethods
 from consentry.server.handles import new_handles
-from consentry.server.ledger_service import LedgerMethods
 from consentry.server.options import BoundAddresses, ServerOptions
 from consentry.server.sidecar import Sidecar
 from consentry.telemetry.audit import AuditLog
@@ -66,18 +59,10 @@ class Application:
         make_state_folders(state)
         self.metrics = Metrics(version=told_version)
         self.audit = self._open_audit(opening)
-        self.ledger = SqliteLedger(
-            state / LEDGER_FOLDER / LEDGER_FILE,
-            clock=clock,
-            ids=ids,
-            anchor=settings.state.anchor_path,
-            reserve_bytes=settings.state.reserve_bytes,
+        opened = self._opened = open_ledger(
+            settings, opening, clock=clock, ids=ids, metrics=self.metrics
         )
-        opening.callback(self.ledger.close)
-        clock.start_from(self.ledger.newest_us())
-        self.verifier = Verifier(self.ledger, clock)
-        opening.callback(self.verifier.close)
-        watch_ledger(self.metrics, self.ledger, self.verifier)
+        self.ledger = opened.ledger
         archive = PolicyArchive(state / ARCHIVE_FOLDER)
         self._open_policies(clock, archive)
         cache = settings.cache
@@ -100,8 +85,11 @@ class Application:
             metrics=self.metrics,
             clock=clock,
             options=server_options(settings, told_version),
+            is_ledger_usable=opened.is_usable,
+            feeding=opened.feeding,
+            wait_for=opened.wait_for,
             further=(
-                LedgerMethods(ledger=self.ledger, eraser=self.ledger, verifier=self.verifier),
+                *opened.keeping,
                 ExplainMethods(
                     policies=self.store,
                     past=PastPolicies(archive),
@@ -158,8 +146,8 @@ class Application:
         """
         if self.audit is not None:
             self.audit.start()
+        self._opened.start()
         bound = self.sidecar.start()
-        self.verifier.start()
         if self.settings.policies.is_watched:
             self.watcher.start()
             self._stack.callback(self.watcher.close)
@@ -179,13 +167,6 @@ class Application:
         self._stack.close()
 
 
-def watch_ledger(metrics: Metrics, ledger: SqliteLedger, verifier: Verifier) -> None:
-    """Shows at each scrape whether the ledger is whole and has room."""
-    metrics.watch_gauge("ledger_verified_position", lambda: verifier.progress.position)
-    metrics.watch_gauge("ledger_damaged", lambda: verifier.progress.fault is not None)
-    metrics.watch_gauge("ledger_space_short", lambda: ledger.is_space_short)
-
-
 def make_state_folders(state: Path) -> None:
     """Makes the state folder and its parts, for this user only."""
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -202,7 +183,7 @@ def make_state_folders(state: Path) -> None:
 
 def server_options(settings: Settings, told_version: str) -> ServerOptions:
     """The doors' plain values."""
-    server = settings.server
+    server, follows = settings.server, settings.ledger.readiness_follows
     return ServerOptions(
         listen=server.listen,
         health_listen=server.health,
@@ -217,5 +198,6 @@ def server_options(settings: Settings, told_version: str) -> ServerOptions:
         watch_bound_s=server.watch_bound_s,
         drain_delay_s=server.drain_delay_s,
         grace_s=server.grace_s,
+        readiness_follows_ledger=(settings.ledger.kind == "sqlite" if follows is None else follows),
         version=told_version,
     )

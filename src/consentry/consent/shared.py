@@ -19,12 +19,13 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from consentry.consent.entries import Entry
 from consentry.consent.erasure import Erased
-from consentry.consent.errors import LedgerError, LedgerUnavailableError
-from consentry.consent.feed import Feed, FeedTimes, Frame, Step
+from consentry.consent.errors import LedgerCorruptError, LedgerError, LedgerUnavailableError
+from consentry.consent.feed import Feed, FeedTimes, Frame, Place, Step
 from consentry.consent.lease import Lease
 from consentry.consent.ledger import ChangeListener, Recorded, SubjectCell
 from consentry.consent.memory import DEFAULT_CAPACITY, SubjectCells
@@ -76,6 +77,7 @@ class SharedLedger:
         self._is_proven = threading.Event()
         self._position = 0
         self._lag_us = 0
+        self._damage: LedgerCorruptError | None = None
         # Over from the start: nothing has been proven yet.
         self.lease = Lease(read_us() - times.bound_us - 1, times.bound_us, read_us)
         self._feed_trouble = Trouble("ledger_feed")
@@ -98,6 +100,9 @@ class SharedLedger:
     def record(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
         """Stores all events durably at the source, or none; see the port."""
         check_events(events, self._clock.now_us())
+        damage = self._damage
+        if damage is not None:
+            raise LedgerCorruptError(str(damage), damage.position, damage.code)
         try:
             recorded = self._source.record(events)
         except LedgerUnavailableError as problem:
@@ -153,6 +158,12 @@ class SharedLedger:
         """Whether the state of consent may be used now."""
         return not self.lease.is_over()
 
+    def mark_damaged(self, problem: LedgerCorruptError) -> None:
+        """From now on nothing is recorded, and every view is unavailable."""
+        self._damage = problem
+        self.lease = replace(self.lease, proven_at_us=self._read_us() - self.lease.bound_us - 1)
+        self._cells.forget_all(self._position)
+
     def is_connected(self) -> bool:
         """Whether the source has been heard lately."""
         return self._feed.is_connected(self._read_us())
@@ -166,6 +177,14 @@ class SharedLedger:
     ) -> tuple[ConsentEvent, ...]:
         """The person's events after a position, oldest first, from the source."""
         return self._source.list_events(data_subject_id, after_position, limit)
+
+    def place(self) -> Place | None:
+        """The newest place; None before the source was first heard."""
+        return self.recent.place
+
+    def wait_beyond(self, position: int, timeout_s: float) -> bool:
+        """Waits until there is an entry after `position`; False when there is none in time."""
+        return self.recent.wait_beyond(position, timeout_s)
 
     def read_after(self, position: int, limit: int) -> Page:
         """Everybody's entries after a position; from memory where it reaches."""
@@ -260,7 +279,7 @@ class SharedLedger:
         self.recent.add(new, place)
         with self._lock:
             proven_at_us = self._feed.prove(frame, self._read_us())
-        if proven_at_us is not None and proven_at_us != self.lease.proven_at_us:
+        if proven_at_us is not None and self._damage is None:
             # INVARIANT: after the cells, too: what the lease vouches for is visible.
             self.lease = Lease(proven_at_us, self._feed.times.bound_us, self._read_us)
             self._is_proven.set()

@@ -78,14 +78,15 @@ class Verifier:
         self._thread = threading.Thread(target=self._run, name="consentry-verify", daemon=True)
         self.progress = Progress()
 
-    def start(self) -> None:
-        """Begins the first walk."""
-        self._is_wanted.set()
+    def start(self, *, is_wanted: bool = True) -> None:
+        """Begins the first walk, or waits to be asked for it."""
+        if is_wanted:
+            self._is_wanted.set()
         self._thread.start()
 
     def again(self) -> None:
         """Begins another walk, unless one is under way."""
-        if self.progress.ended_at_us:
+        if self.progress.ended_at_us or not self.progress.started_at_us:
             self.progress = Progress(started_at_us=self._clock.now_us())
             self._is_wanted.set()
 

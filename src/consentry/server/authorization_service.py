@@ -8,6 +8,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from consentry.model.request import RequestError
+from consentry.server.at_least import MAX_WAIT_S, WaitFor
 from consentry.server.calls import Call, RawBehaviour, check_correlation_id
 from consentry.server.errors import item_error
 from consentry.server.faults import malformed, violation
@@ -21,8 +22,12 @@ from consentry.v1 import wire_pb2
 class AuthorizationMethods:
     """Behaviours of the service; any thread may run them."""
 
-    def __init__(self, decider: Decider, *, max_batch_items: int) -> None:
+    def __init__(
+        self, decider: Decider, *, max_batch_items: int, wait_for: WaitFor | None = None
+    ) -> None:
+        """`wait_for` waits for a ledger position that a question in a stream names."""
         self._decider: Final = decider
+        self._wait_for: Final = wait_for
         self._max_batch_items: Final = max_batch_items
 
     def behaviours(self) -> dict[str, RawBehaviour]:
@@ -47,8 +52,11 @@ class AuthorizationMethods:
             item = wire_pb2.RawStreamRequest.FromString(raw)
             name = check_correlation_id(item.correlation_id, "correlation_id")
             reply.correlation_id = name
+            at_least = max(at_least, item.at_least)
+            if at_least and self._wait_for is not None:
+                self._wait_for(at_least, MAX_WAIT_S)
             reply.response = self._decider.check_bytes(
-                item.check, correlation_id=name, at_least=max(at_least, item.at_least)
+                item.check, correlation_id=name, at_least=at_least
             )
         except DecodeError:
             reply.error.CopyFrom(item_error(malformed()))

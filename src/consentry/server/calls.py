@@ -7,6 +7,7 @@ take and give bytes here; grpcio itself would answer malformed bytes with INTERN
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,11 +36,12 @@ class Call:
     """What a caller said beside the request.
 
     `correlation_id` is its name for the call, `at_least` the ledger position that the answer must
-    include.
+    include, `remaining_s` how long it waits for it (told with a position only).
     """
 
     correlation_id: str = ""
     at_least: int = 0
+    remaining_s: float = math.inf
 
 
 NO_CALL: Final = Call()
@@ -74,7 +76,7 @@ def typed(
     return on_bytes
 
 
-def read_call(metadata: object) -> Call:
+def read_call(metadata: object, remaining_s: float | None = None) -> Call:
     """What the call's metadata say to us; everything else in them is ignored.
 
     Raises:
@@ -90,7 +92,9 @@ def read_call(metadata: object) -> Call:
             at_least = int(value)
             if at_least > _MAX_POSITION:
                 raise RequestError(violation(AT_LEAST, "bad_position"))
-    return Call(correlation_id, at_least) if correlation_id or at_least else NO_CALL
+    if not correlation_id and not at_least:
+        return NO_CALL
+    return Call(correlation_id, at_least, math.inf if remaining_s is None else remaining_s)
 
 
 def check_correlation_id(value: str, field: str) -> str:
@@ -122,9 +126,10 @@ def build_guard(metrics: Metrics) -> Guard:
             try:
                 # Without a deadline this is infinite or None. Nothing is evaluated for a caller
                 # who is no longer listening.
-                if context.time_remaining() == 0:
+                remaining_s = context.time_remaining()
+                if remaining_s == 0:
                     raise DeadlineError  # noqa: TRY301  # one way out for all errors
-                answer = behaviour(raw, read_call(context.invocation_metadata()))
+                answer = behaviour(raw, read_call(context.invocation_metadata(), remaining_s))
             except BaseException as problem:  # noqa: BLE001  # else grpcio sends its text out
                 status = status_of(problem, method)
             else:

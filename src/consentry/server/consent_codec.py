@@ -21,7 +21,7 @@ from consentry.server.text_checks import (
     REQUIRED,
     UNKNOWN_VALUE,
 )
-from consentry.server.wire_values import decode_time, timestamp_of
+from consentry.server.wire_values import decode_time, micros_of, timestamp_of
 from consentry.v1 import consent_pb2 as wire
 
 MAX_IDEMPOTENCY_KEY: Final = 128
@@ -143,6 +143,58 @@ def _encode_scope(scope: Scope) -> wire.ConsentScope:
             message.recipients.add(role=recipient.role)
         else:
             message.recipients.add(country=recipient.country)
+    return message
+
+
+def decode_recorded(message: wire.RecordedConsentEvent) -> ConsentEvent:
+    """An event that a ledger node recorded; of nobody where its personal part was erased.
+
+    Raises:
+        ValueError: it is not one that this program knows.
+    """
+    said = message.event
+    if said.kind not in _KINDS or said.by not in _AUTHORS:
+        raise ValueError("an event of an unknown kind")
+    scope = said.scope
+    return ConsentEvent(
+        kind=_KINDS[said.kind],
+        data_subject_id=said.subject,
+        scope=Scope(
+            purpose=scope.purpose,
+            tag=scope.tag,
+            data=tuple(scope.data),
+            channels=tuple(scope.channels),
+            recipients=tuple(
+                RecipientScope(id=r.id, role=r.role, country=r.country) for r in scope.recipients
+            ),
+            controller=scope.controller,
+            regime=scope.regime,
+        ),
+        happened_at_us=micros_of(said.happened_at),
+        received_at_us=micros_of(message.received_at),
+        position=message.position,
+        event_id=message.event_id,
+        idempotency_key=said.idempotency_key,
+        qualities=frozenset(said.qualities),
+        notice=said.notice,
+        listed=tuple(said.listed),
+        by=_AUTHORS[said.by],
+        expires_at_us=micros_of(said.expires_at) if said.HasField("expires_at") else None,
+        proof=Proof(
+            method=said.proof.method,
+            source=said.proof.source,
+            channel=said.proof.channel,
+            recorded_by=said.proof.recorded_by,
+            reference=said.proof.reference,
+        ),
+    )
+
+
+def encode_unrecorded(event: ConsentEvent) -> wire.ConsentEvent:
+    """An event on its way to a ledger; one without a time of its own says none."""
+    message = encode_event(event).event
+    if event.happened_at_us == UNSET_TIME:
+        message.ClearField("happened_at")
     return message
 
 

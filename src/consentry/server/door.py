@@ -1,6 +1,7 @@
 """Looks up the handler of a call, and refuses the call where its class is full.
 
-Look-up runs on grpcio's only polling thread: it finds an entry and compares two integers.
+Look-up runs on grpcio's only polling thread: it finds an entry and compares two integers, and where
+a check may have to wait looks for the name of one header.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 
+from consentry.server.at_least import asks_for_position
 from consentry.server.calls import GrpcBehaviour
 from consentry.server.errors import grpc_status, refusal_status
 from consentry.server.pools import POOL_ATTRIBUTE, CallPool
@@ -22,11 +24,15 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One method: its handler, and the pool that bounds it (None: it is never refused)."""
+    """One method: its handler, and the pool that bounds it (None: it is never refused).
+
+    `waiting` is the entry for calls that name a ledger position they may have to wait for.
+    """
 
     handler: Handler
     pool: CallPool | None = None
     refusal: Handler | None = None
+    waiting: Entry | None = None
 
 
 class Door(grpc.GenericRpcHandler):
@@ -40,6 +46,10 @@ class Door(grpc.GenericRpcHandler):
         entry = self._entries.get(handler_call_details.method)
         if entry is None:
             return None
+        if entry.waiting is not None and asks_for_position(
+            handler_call_details.invocation_metadata
+        ):
+            entry = entry.waiting
         if entry.pool is not None and entry.pool.is_full:
             return entry.refusal
         return entry.handler

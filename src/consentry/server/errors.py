@@ -25,6 +25,7 @@ from consentry.consent.errors import (
     EventRefusedError,
     IdempotencyConflictError,
     LedgerCorruptError,
+    LedgerDivergedError,
     LedgerError,
     LedgerFullError,
     LedgerReadOnlyError,
@@ -134,6 +135,10 @@ _PLAIN: Final[tuple[tuple[type[BaseException], int, str, str], ...]] = (
     (
         LedgerUnavailableError, code_pb2.UNAVAILABLE,
         "ledger_unavailable", "the consent ledger cannot be used now",
+    ),
+    (
+        LedgerDivergedError, code_pb2.DATA_LOSS,
+        "ledger_diverged", "the consent ledger does not hold what was taken from it",
     ),
     (LedgerCorruptError, code_pb2.DATA_LOSS, "ledger_corrupt", "the consent ledger is damaged"),
     (LeavingError, code_pb2.UNAVAILABLE, "draining", "this sidecar leaves; ask another"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
+from consentry.consent.entries import Entry
 from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Source
 from consentry.model.consent import ConsentEvent, ConsentView
@@ -62,6 +63,41 @@ class ConsentLedger(Protocol):
     def list_events(
         self, data_subject_id: str, after_position: int, limit: int
     ) -> Sequence[ConsentEvent]: ...
+
+
+class FeedPlace(Protocol):
+    """A position, and the chain's digest there; empty where it is not known."""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def digest(self) -> bytes: ...
+
+
+class FeedPage(Protocol):
+    """Entries in order, the place after them, and whether there are no more."""
+
+    @property
+    def entries(self) -> Sequence[Entry]: ...
+    @property
+    def place(self) -> FeedPlace: ...
+    @property
+    def is_last(self) -> bool: ...
+
+
+class LedgerFeed(Protocol):
+    """What followers of a ledger are told."""
+
+    @property
+    def lease(self) -> LedgerLease | None: ...
+
+    def place(self) -> FeedPlace | None: ...
+
+    def read_after(self, position: int, limit: int) -> FeedPage: ...
+
+    def digest_at(self, position: int) -> bytes | None: ...
+
+    def wait_beyond(self, position: int, timeout_s: float) -> bool: ...
 
 
 class ErasedPerson(Protocol):

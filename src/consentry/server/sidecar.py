@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 from consentry.model.ports import Clock
 from consentry.server.addresses import open_tcp_socket, parse_host_port
+from consentry.server.at_least import WaitFor, waiting
 from consentry.server.authorization_service import AuthorizationMethods
 from consentry.server.calls import RawBehaviour, build_guard
+from consentry.server.consent_feed import ConsentFeedMethods
 from consentry.server.consent_service import ConsentMethods
 from consentry.server.door import Entry, bounded
 from consentry.server.grpc_server import GrpcServer
@@ -67,7 +70,7 @@ def _all_behaviours(services: Sequence[Service]) -> dict[str, RawBehaviour]:
 class _Pools:
     """The threads of a sidecar, one pool for each class of methods."""
 
-    def __init__(self, options: ServerOptions) -> None:
+    def __init__(self, options: ServerOptions, metrics: Metrics) -> None:
         self.check: Final = CallPool(
             "check", threads=options.check_threads, limit=options.check_limit
         )
@@ -79,8 +82,6 @@ class _Pools:
         # These two bound nothing: one only says no, the other serves people with a debugger.
         self.refuse: Final = CallPool("refuse", threads=1, limit=1_000_000)
         self.reflect: Final = CallPool("reflect", threads=2, limit=1_000_000)
-
-    def watch(self, metrics: Metrics) -> None:
         for pool in (self.check, self.wait, self.stream):
             metrics.watch_queue(pool.name, pool.queue_depth)
             metrics.watch_in_flight(pool.name, pool.count_in_flight)
@@ -108,9 +109,12 @@ class Sidecar:
         handles: Handles | None = None,
         is_ledger_usable: LedgerProbe | None = None,
         further: Sequence[Service] = (),
+        feeding: ConsentFeedMethods | None = None,
+        wait_for: WaitFor | None = None,
     ) -> None:
         """`handles` are those of the answers: without any, nobody is told of a match. `further` are
-        services whose methods may wait.
+        services whose methods may wait, `feeding` serves sidecars that follow this one, and
+        `wait_for` waits for a ledger position.
         """
         self._options: Final = options
         self._policies: Final = policies
@@ -121,15 +125,8 @@ class Sidecar:
         # Held while the doors are closed; guards `_is_closed`.
         self._stop_lock = threading.Lock()
         self._is_closed = False
-        self.pools: Final = _Pools(options)
-        self.pools.watch(metrics)
+        self.pools: Final = _Pools(options, metrics)
         self.health: Final = Health()
-        wait = self.pools.wait
-        authorization = AuthorizationMethods(decider, max_batch_items=options.max_batch_items)
-        consent = ConsentMethods(
-            ledger=ledger, policies=policies, clock=clock, metrics=metrics, tokens=PageTokens()
-        )
-        policy = PolicyMethods(policies, after_reload=self.refresh_health)
         self.streams: Final = OpenStreams()
         self.watch: Final = WatchHub(
             ledger=ledger,
@@ -139,11 +136,16 @@ class Sidecar:
             metrics=metrics,
             bound_s=options.watch_bound_s,
         )
+        consent = ConsentMethods(
+            ledger=ledger, policies=policies, clock=clock, metrics=metrics, tokens=PageTokens()
+        )
+        policy = PolicyMethods(policies, after_reload=self.refresh_health)
         self._main: Final = GrpcServer(
-            self._guarded(metrics, authorization.behaviours(), self.pools.check)
-            | self._streaming(metrics, BIDI_STREAM, authorization.streams())
+            self._deciding(metrics, decider, wait_for)
             | self._streaming(metrics, SERVER_STREAM, self.watch.streams())
-            | self._guarded(metrics, _all_behaviours((consent, policy, *further)), wait)
+            | self._streaming(metrics, SERVER_STREAM, feeding.streams() if feeding else {})
+            | self._guarded(metrics, consent.behaviours(), self.pools.wait, wait_for)
+            | self._guarded(metrics, _all_behaviours((policy, *further)), self.pools.wait)
             | self.health.entries()
             | reflection_entries(self.pools.reflect),
             options,
@@ -156,6 +158,15 @@ class Sidecar:
             target=self._tick, name="consentry-health", daemon=True
         )
 
+    def _deciding(
+        self, metrics: Metrics, decider: Decider, wait_for: WaitFor | None
+    ) -> dict[str, Entry]:
+        methods = AuthorizationMethods(
+            decider, max_batch_items=self._options.max_batch_items, wait_for=wait_for
+        )
+        unary = self._guarded(metrics, methods.behaviours(), self.pools.check, wait_for)
+        return unary | self._streaming(metrics, BIDI_STREAM, methods.streams())
+
     def _health_only(self, options: ServerOptions) -> GrpcServer | None:
         # The doors of health and of metrics give no decisions and no personal data away, and who
         # asks there (a kubelet, a Prometheus) comes from elsewhere: they may listen anywhere.
@@ -164,11 +175,25 @@ class Sidecar:
         return GrpcServer(self.health.entries(), options, insecure_off_loopback=True)
 
     def _guarded(
-        self, metrics: Metrics, behaviours: dict[str, RawBehaviour], pool: CallPool
+        self,
+        metrics: Metrics,
+        behaviours: dict[str, RawBehaviour],
+        pool: CallPool,
+        wait_for: WaitFor | None = None,
     ) -> dict[str, Entry]:
         guard = build_guard(metrics)
+
+        def entry(method: str, behaviour: RawBehaviour, pool: CallPool) -> Entry:
+            return bounded(guard(method, behaviour), pool, self.pools.refuse, metrics)
+
+        entries = {method: entry(method, b, pool) for method, b in behaviours.items()}
+        if wait_for is None:
+            return entries
         return {
-            method: bounded(guard(method, behaviour), pool, self.pools.refuse, metrics)
+            method: replace(
+                entries[method],
+                waiting=entry(method, waiting(behaviour, wait_for), self.pools.wait),
+            )
             for method, behaviour in behaviours.items()
         }
 

@@ -52,6 +52,11 @@ def timestamp_of(micros: int) -> Timestamp:
     return Timestamp(seconds=seconds, nanos=rest * 1_000)
 
 
+def micros_of(stamp: Timestamp) -> int:
+    """Microseconds since the epoch of a time that a sidecar of ours wrote."""
+    return stamp.seconds * MICROS_PER_SECOND + stamp.nanos // 1_000
+
+
 def decode_time(stamp: Timestamp, field: str, faults: Faults) -> int:
     """Microseconds since the epoch; notes `bad_time`."""
     micros = find_micros(stamp)

@@ -82,6 +82,14 @@ GAUGES: Final[dict[str, str]] = {
     "consent_age_seconds": (
         "Age of the consent data that answers use. Alert when it nears the freshness bound."
     ),
+    "feed_connected": (
+        "1 while the shared ledger is heard. At 0 for longer than the freshness bound, what needs"
+        " consent is denied: look at the ledger's server and at the network to it."
+    ),
+    "feed_lag_seconds": (
+        "How long the newest consent event was under way from its recording to this sidecar, by two"
+        " machines' clocks. Growing: the ledger's server or the network is slow."
+    ),
     "ledger_position": (
         "Position of the newest consent event this sidecar has seen. Sidecars that differ for"
         " longer than the bound are cut off."

@@ -720,3 +720,137 @@ class ErasePersonalDataResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ErasePersonalDataResponse: _TypeAlias = ErasePersonalDataResponse  # noqa: Y015
+
+@_typing.final
+class WatchConsentRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_POSITION_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_MS_FIELD_NUMBER: _builtins.int
+    after_position: _builtins.int
+    """Changes after this position; unset: after the ledger's present one."""
+    digest: _builtins.bytes
+    """The chain's digest there, if it is known: by it, a ledger that lost events is told."""
+    heartbeat_ms: _builtins.int
+    """Longest silence; from 50 to 10,000, 0 means 250."""
+    def __init__(
+        self,
+        *,
+        after_position: _builtins.int | None = ...,
+        digest: _builtins.bytes = ...,
+        heartbeat_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after_position", b"_after_position", "after_position", b"after_position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after_position", b"_after_position", "after_position", b"after_position", "digest", b"digest", "heartbeat_ms", b"heartbeat_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after_position: _TypeAlias = _typing.Literal["after_position"]  # noqa: Y015
+    _WhichOneofArgType__after_position: _TypeAlias = _typing.Literal["_after_position", b"_after_position"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after_position) -> _WhichOneofReturnType__after_position | None: ...
+
+Global___WatchConsentRequest: _TypeAlias = WatchConsentRequest  # noqa: Y015
+
+@_typing.final
+class WatchConsentResponse(_message.Message):
+    """Everything the ledger has after `after_position`, up to `ledger_position`; often nothing.
+
+    What it proves: the node knew everything that had been acknowledged `age_us` before it made this
+    message, which was `elapsed_us` after the call arrived. A caller who asked at its own time t so
+    knows everything up to t + elapsed_us - age_us, however long the message was under way.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    AFTER_POSITION_FIELD_NUMBER: _builtins.int
+    LEDGER_POSITION_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    IS_BEGINNING_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    ELAPSED_US_FIELD_NUMBER: _builtins.int
+    AGE_US_FIELD_NUMBER: _builtins.int
+    after_position: _builtins.int
+    ledger_position: _builtins.int
+    digest: _builtins.bytes
+    """The chain's digest at `ledger_position`; empty where it is not known."""
+    is_beginning: _builtins.bool
+    """Forget everything from before: this is where the stream begins."""
+    has_more: _builtins.bool
+    """There is more already, so that this message proves nothing."""
+    elapsed_us: _builtins.int
+    age_us: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentChange]: ...
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___ConsentChange] | None = ...,
+        after_position: _builtins.int = ...,
+        ledger_position: _builtins.int = ...,
+        digest: _builtins.bytes = ...,
+        is_beginning: _builtins.bool = ...,
+        has_more: _builtins.bool = ...,
+        elapsed_us: _builtins.int = ...,
+        age_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "age_us", b"age_us", "changes", b"changes", "digest", b"digest", "elapsed_us", b"elapsed_us", "has_more", b"has_more", "is_beginning", b"is_beginning", "ledger_position", b"ledger_position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchConsentResponse: _TypeAlias = WatchConsentResponse  # noqa: Y015
+
+@_typing.final
+class ConsentChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> Global___RecordedConsentEvent:
+        """Without a data subject where the personal part has been erased since."""
+
+    @_builtins.property
+    def erased(self) -> Global___PersonalDataErased: ...
+    def __init__(
+        self,
+        *,
+        event: Global___RecordedConsentEvent | None = ...,
+        erased: Global___PersonalDataErased | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "erased", b"erased", "event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "erased", b"erased", "event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["event", "erased"]  # noqa: Y015
+    _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
+
+Global___ConsentChange: _TypeAlias = ConsentChange  # noqa: Y015
+
+@_typing.final
+class PersonalDataErased(_message.Message):
+    """Personal data of somebody were erased: forget everybody, and read them again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    @_builtins.property
+    def received_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        received_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["received_at", b"received_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "received_at", b"received_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonalDataErased: _TypeAlias = PersonalDataErased  # noqa: Y015

@@ -50,6 +50,11 @@ class ConsentServiceStub(object):
                 request_serializer=consentry_dot_v1_dot_consent__pb2.ListConsentEventsRequest.SerializeToString,
                 response_deserializer=consentry_dot_v1_dot_consent__pb2.ListConsentEventsResponse.FromString,
                 _registered_method=True)
+        self.WatchConsent = channel.unary_stream(
+                '/consentry.v1.ConsentService/WatchConsent',
+                request_serializer=consentry_dot_v1_dot_consent__pb2.WatchConsentRequest.SerializeToString,
+                response_deserializer=consentry_dot_v1_dot_consent__pb2.WatchConsentResponse.FromString,
+                _registered_method=True)
         self.GetReceipt = channel.unary_unary(
                 '/consentry.v1.ConsentService/GetReceipt',
                 request_serializer=consentry_dot_v1_dot_consent__pb2.GetReceiptRequest.SerializeToString,
@@ -89,6 +94,16 @@ class ConsentServiceServicer(object):
 
     def ListConsentEvents(self, request, context):
         """History of one person, oldest first, paged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchConsent(self, request, context):
+        """Everybody's changes from a ledger position on, as they come, for whoever keeps a copy of what the
+        ledger says: a sidecar that follows a ledger node. A stream that broke goes on from the last
+        position. A caller who does not read is waited for and slows nobody. DATA_LOSS: the ledger does
+        not hold what the caller has. Only where the sidecar was set up as a ledger node.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,6 +150,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.ListConsentEvents,
                     request_deserializer=consentry_dot_v1_dot_consent__pb2.ListConsentEventsRequest.FromString,
                     response_serializer=consentry_dot_v1_dot_consent__pb2.ListConsentEventsResponse.SerializeToString,
+            ),
+            'WatchConsent': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchConsent,
+                    request_deserializer=consentry_dot_v1_dot_consent__pb2.WatchConsentRequest.FromString,
+                    response_serializer=consentry_dot_v1_dot_consent__pb2.WatchConsentResponse.SerializeToString,
             ),
             'GetReceipt': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReceipt,
@@ -234,6 +254,33 @@ class ConsentService(object):
             '/consentry.v1.ConsentService/ListConsentEvents',
             consentry_dot_v1_dot_consent__pb2.ListConsentEventsRequest.SerializeToString,
             consentry_dot_v1_dot_consent__pb2.ListConsentEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/consentry.v1.ConsentService/WatchConsent',
+            consentry_dot_v1_dot_consent__pb2.WatchConsentRequest.SerializeToString,
+            consentry_dot_v1_dot_consent__pb2.WatchConsentResponse.FromString,
             options,
             channel_credentials,
             insecure,

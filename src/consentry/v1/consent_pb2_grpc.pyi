@@ -42,6 +42,12 @@ class ConsentServiceStub:
     """The effective state for one person, by purpose, with the events behind it."""
     ListConsentEvents: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]
     """History of one person, oldest first, paged."""
+    WatchConsent: _grpc.UnaryStreamMultiCallable[_consent_pb2.WatchConsentRequest, _consent_pb2.WatchConsentResponse]
+    """Everybody's changes from a ledger position on, as they come, for whoever keeps a copy of what the
+    ledger says: a sidecar that follows a ledger node. A stream that broke goes on from the last
+    position. A caller who does not read is waited for and slows nobody. DATA_LOSS: the ledger does
+    not hold what the caller has. Only where the sidecar was set up as a ledger node.
+    """
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetReceiptRequest, _consent_pb2.GetReceiptResponse]
     """A signed receipt of one event, for the person to keep. FAILED_PRECONDITION where the sidecar has
     no key to sign with, NOT_FOUND where the person has no such event.
@@ -69,6 +75,12 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """The effective state for one person, by purpose, with the events behind it."""
     ListConsentEvents: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]  # type: ignore[assignment]
     """History of one person, oldest first, paged."""
+    WatchConsent: _aio.UnaryStreamMultiCallable[_consent_pb2.WatchConsentRequest, _consent_pb2.WatchConsentResponse]  # type: ignore[assignment]
+    """Everybody's changes from a ledger position on, as they come, for whoever keeps a copy of what the
+    ledger says: a sidecar that follows a ledger node. A stream that broke goes on from the last
+    position. A caller who does not read is waited for and slows nobody. DATA_LOSS: the ledger does
+    not hold what the caller has. Only where the sidecar was set up as a ledger node.
+    """
     GetReceipt: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetReceiptRequest, _consent_pb2.GetReceiptResponse]  # type: ignore[assignment]
     """A signed receipt of one event, for the person to keep. FAILED_PRECONDITION where the sidecar has
     no key to sign with, NOT_FOUND where the person has no such event.
@@ -111,6 +123,18 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.ListConsentEventsResponse, _abc.Awaitable[_consent_pb2.ListConsentEventsResponse]]:
         """History of one person, oldest first, paged."""
+
+    @_abc_1.abstractmethod
+    def WatchConsent(
+        self,
+        request: _consent_pb2.WatchConsentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_consent_pb2.WatchConsentResponse], _abc.AsyncIterator[_consent_pb2.WatchConsentResponse]]:
+        """Everybody's changes from a ledger position on, as they come, for whoever keeps a copy of what the
+        ledger says: a sidecar that follows a ledger node. A stream that broke goes on from the last
+        position. A caller who does not read is waited for and slows nobody. DATA_LOSS: the ledger does
+        not hold what the caller has. Only where the sidecar was set up as a ledger node.
+        """
 
     @_abc_1.abstractmethod
     def GetReceipt(

@@ -57,6 +57,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("--policies", metavar="DIR", help="folder of policies (default: policies)")
     add("--state", metavar="DIR", help="folder that outlives the process (default: var/consentry)")
     add(
+        "--ledger",
+        type=ledger_flag,
+        metavar="LEDGER",
+        help="sqlite, postgres, or upstream=HOST:PORT[,HOST:PORT] (default: sqlite)",
+    )
+    add("--serves-feed", action="store_true", help="be a ledger node for sidecars that follow")
+    add(
         "--listen",
         action="append",
         metavar="ADDRESS",
@@ -77,6 +84,20 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def ledger_flag(text: str) -> dict[str, Any]:
+    """The ledger's settings that a word of the command line says."""
+    kind, _, addresses = text.partition("=")
+    if kind == "upstream" and addresses:
+        return {"kind": kind, "upstream": tuple(addresses.split(","))}
+    if text not in ("sqlite", "postgres"):
+        # How to reach PostgreSQL may hold a password, and others can read command lines.
+        raise argparse.ArgumentTypeError(
+            "sqlite, postgres (reached by CONSENTRY_LEDGER__CONNINFO, or PGHOST and its kin), or"
+            " upstream=HOST:PORT"
+        )
+    return {"kind": kind}
+
+
 def flags_of(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """What was said by flags, nested like the settings; the unsaid is left to file and defaults."""
     said: dict[str, dict[str, Any]] = {}
@@ -89,6 +110,9 @@ def flags_of(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     say("policies", "is_watched", False if options.no_watch else None)
     say("state", "path", options.state)
     say("state", "allow_ephemeral_ledger", options.allow_ephemeral_ledger or None)
+    for key, value in (options.ledger or {}).items():
+        say("ledger", key, value)
+    say("ledger", "serves_feed", options.serves_feed or None)
     say("server", "listen", tuple(options.listen) if options.listen else None)
     for door in ("health", "http"):
         address = getattr(options, door)
@@ -115,7 +139,11 @@ def run(options: argparse.Namespace) -> int:
             err().line(f"consentry serve: {line}")
         return ExitCode.USAGE
     mount = find_ephemeral_mount(settings.state.path)
-    if mount is not None and not settings.state.allow_ephemeral_ledger:
+    if (
+        settings.ledger.kind == "sqlite"
+        and mount is not None
+        and not settings.state.allow_ephemeral_ledger
+    ):
         err().line(
             f"consentry serve: the state folder {settings.state.path} is on {mount.kind}, which "
             "goes away with this container, and every consent with it; mount a volume there, or "
