@@ -16,7 +16,7 @@ from consentry.compiler.attributes import declare_attributes
 from consentry.compiler.conditions import ConditionCompiler
 from consentry.compiler.data_tree import build_data_tree
 from consentry.compiler.givens import check_tests
-from consentry.compiler.lint import lint
+from consentry.compiler.lint import lint, warn_about_misspelt_bases
 from consentry.compiler.load import Loaded, load_all
 from consentry.compiler.lookup import Lookup
 from consentry.compiler.mission import build_mission
@@ -86,12 +86,15 @@ def compile_policies(
     mission = build_mission(loaded, names)
     check_tests(resolved, book)
     hidden = _UNKNOWN_IN_CONDITIONS if report.hides_unknown else frozenset()
-    report.extend(d for d in conditions.diagnostics if d.code not in hidden)
+    found = [d for d in conditions.diagnostics if d.code not in hidden]
+    report.extend(d for d in found if d.is_error)
     if not report.hides_unknown:
         _check_rules_exist(loaded, report)
+    slips = set() if report.hides_unknown else warn_about_misspelt_bases(resolved, drafts)
     # What was lost to an error would be warned about as never used or never meant.
     if not report.has_errors:
-        lint(resolved, book, drafts, now_us)
+        report.extend(d for d in found if not d.is_error)
+        lint(resolved, book, drafts, slips, now_us)
 
     program = None
     notes: tuple[Diagnostic, ...] = ()

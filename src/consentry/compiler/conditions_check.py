@@ -31,6 +31,7 @@ from consentry.compiler.conditions_sets import Memberships
 from consentry.compiler.conditions_values import Values
 from consentry.compiler.symbols import Symbols
 from consentry.diagnostics.span import Span
+from consentry.diagnostics.suggest import closest
 from consentry.lang.tree import (
     And,
     Between,
@@ -205,12 +206,13 @@ class Checker:
         if left == "consent.data":
             return self._consents.names_data(name, expr.name.span, expr.left.span)
         if left not in _IS_WORDS:
+            near = closest(left, (*_IS_WORDS, "consent"))
             self._problems.error(
                 "T306",
                 "`is` asks about a `purpose`, `data`, `action`, `channel` or a `consent`",
                 expr.left.span,
                 "",
-                "compare other values with `==`",
+                f"did you mean `{near}`?" if near else "compare other values with `==`",
             )
             return None
         found = self.names.operand(left, expr.left.span)

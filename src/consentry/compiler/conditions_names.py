@@ -258,6 +258,7 @@ class Names:
         roots = [*_PLAIN, "now", "resource.collected_for"]
         roots += [f"consent.{key}" for key in _CONSENT] + [f"rights.{t.value}" for t in Track]
         roots += [n for r, n in self.symbols.sets if r in ("", self.regime)]
+        roots += ["otherwise"] if self._role is ConditionRole.GOVERNS else []
         roots += [f"{o}.{n}" for o, n in self.symbols.attributes]
         self._problems.unknown("T300", "name", name, span, roots)
 

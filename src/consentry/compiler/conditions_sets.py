@@ -136,6 +136,9 @@ class Memberships:
         is_within = expr.op is CompareOp.WITHIN
         element = self._element_of(expr.left) or self._element_of(expr.right)
         if element is None:
+            for side in (expr.left, expr.right):
+                if isinstance(side, Ref) and self._values.operand(side) is None:
+                    return None  # an unknown name, which is told by itself
             wrong = expr.left if not isinstance(expr.left, ListLiteral) else expr.right
             self._problems.error(
                 "T308",

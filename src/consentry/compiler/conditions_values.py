@@ -19,6 +19,7 @@ from consentry.compiler.conditions_ir import (
 from consentry.compiler.conditions_names import WORD_TYPES, Names, type_text
 from consentry.compiler.conditions_problems import Problems
 from consentry.diagnostics.span import Span
+from consentry.diagnostics.suggest import closest
 from consentry.lang.tree import (
     Arithmetic,
     Call,
@@ -144,7 +145,7 @@ class Values:
             return None
         if name != "age":
             self.problems.unknown(
-                "T314", "function", name, call.function.span, ("age", "consented")
+                "T314", "function", name, call.function.span, ("age", "consented", "not")
             )
             return None
         if len(call.arguments) != 1:
@@ -317,6 +318,9 @@ class Values:
         else:
             label = "not a constant"
         help_ = "dates are written without quotes" if type_name in MOMENTS else ""
+        if wanted == "flag" and isinstance(expr, Ref):
+            near = closest(expr.name.text, ("true", "false"))
+            help_ = f"did you mean `{near}`?" if near else ""
         self.problems.error("T317", f"expected {type_text(type_name)}", expr.span, label, help_)
         return None
 

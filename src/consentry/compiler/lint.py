@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import chain
 
 from consentry.compiler.clauses import first
@@ -20,19 +21,29 @@ from consentry.compiler.lookup import names_of
 from consentry.compiler.purpose_tree import Draft
 from consentry.compiler.report import Report
 from consentry.compiler.resolved import Resolved
-from consentry.compiler.rule_book import RuleBook
+from consentry.compiler.rule_book import RuleBook, basis_names_of
 from consentry.compiler.rules import LoweredRule, expressions_of
 from consentry.compiler.symbols import Symbols
+from consentry.diagnostics.suggest import closest
 from consentry.lang.tree import Clause, Name, RegimeDecl, RuleDecl
 from consentry.lang.tree import ClauseWord as W
 from consentry.model.program import Regime, RuleKind
 from consentry.model.vocabulary import TAG_CONTACTING
 
 
-def lint(resolved: Resolved, book: RuleBook, drafts: Sequence[Draft], now_us: int | None) -> None:
-    """Report all warnings; those that depend on the day only where `now_us` says which it is."""
+def lint(
+    resolved: Resolved,
+    book: RuleBook,
+    drafts: Sequence[Draft],
+    slips: AbstractSet[tuple[str, str]],
+    now_us: int | None,
+) -> None:
+    """Report all warnings; those that depend on the day only where `now_us` says which it is.
+
+    `slips` are the regimes and bases that `warn_about_misspelt_bases` has told.
+    """
     report, symbols = resolved.report, resolved.symbols
-    _warn_about_bases(drafts, book.regimes, report)
+    _warn_about_bases(drafts, book.regimes, slips, report)
     warn_about_notices(drafts, report)
     for lowered in book.rules:
         if lowered.rule.regime:
@@ -50,7 +61,35 @@ def lint(resolved: Resolved, book: RuleBook, drafts: Sequence[Draft], now_us: in
     _warn_about_unused(resolved)
 
 
-def _warn_about_bases(drafts: Sequence[Draft], regimes: Sequence[Regime], report: Report) -> None:
+def warn_about_misspelt_bases(resolved: Resolved, drafts: Sequence[Draft]) -> set[tuple[str, str]]:
+    """A basis of the house's own law that no purpose has, spelt almost like one that is known.
+
+    Gives back the regimes and the bases that were meant there.
+    """
+    had = {draft.node.basis for draft in drafts if draft.node.basis is not None}
+    had |= {basis for draft in drafts for _, basis in draft.node.basis_under}
+    slips: set[tuple[str, str]] = set()
+    for regime, is_pack in resolved.loaded.regimes():
+        for name in basis_names_of(regime) if not is_pack and regime.head.name else ():
+            near = None if name.text in had else closest(name.text, resolved.symbols.bases | had)
+            if near is not None and regime.head.name is not None:
+                slips.add((regime.head.name.text, near))
+                resolved.report.warning(
+                    "W815",
+                    f"no purpose has basis `{name.text}`",
+                    name.span,
+                    label="this ground is never used",
+                    help=f"did you mean `{near}`?",
+                )
+    return slips
+
+
+def _warn_about_bases(
+    drafts: Sequence[Draft],
+    regimes: Sequence[Regime],
+    slips: AbstractSet[tuple[str, str]],
+    report: Report,
+) -> None:
     choosy = [regime for regime in regimes if regime.has_permits and regime.bases is not None]
     if not choosy:
         return
@@ -66,7 +105,8 @@ def _warn_about_bases(drafts: Sequence[Draft], regimes: Sequence[Regime], report
                 help="add `basis …` to it, or to a purpose above it",
             )
         for regime_name, basis in draft.basis_names:
-            _warn_about_basis(draft, regime_name, basis, choosy, report)
+            meant = [r for r in choosy if (r.name, basis.text) not in slips]
+            _warn_about_basis(draft, regime_name, basis, meant, report)
 
 
 def _warn_about_basis(

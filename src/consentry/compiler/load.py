@@ -15,6 +15,7 @@ from typing import Final
 
 from consentry.compiler.report import Report
 from consentry.diagnostics.span import Source, Span
+from consentry.diagnostics.suggest import closest
 from consentry.lang.parse import parse_module
 from consentry.lang.tree import (
     ClauseWord,
@@ -120,7 +121,7 @@ def _warn_about_unused(name: str, source: Source, report: Report) -> None:
 def _parse(source: Source, report: Report) -> Module:
     result = parse_module(source)
     report.extend(result.diagnostics)
-    if any(diagnostic.is_error for diagnostic in result.diagnostics):
+    if not result.is_whole:
         report.hides_unknown = True
     return result.module
 
@@ -146,15 +147,20 @@ def _load_used(module: Module, packs: Mapping[str, Source], loaded: Loaded, repo
         for used in declaration.packs:
             pack = _load_pack(used.name.text, packs, loaded, report)
             if pack is None:
-                _report_unknown_pack(used.name, packs, report)
+                _report_unknown_pack(used.name, packs, loaded, report)
             elif used.version is not None:
                 _check_version(used, used.version, pack, report)
 
 
-def _report_unknown_pack(name: Name, packs: Mapping[str, Source], report: Report) -> None:
+def _report_unknown_pack(
+    name: Name, packs: Mapping[str, Source], loaded: Loaded, report: Report
+) -> None:
     # A pack carries its own names: without it, everything that uses them would be reported too.
     report.unknown("R201", "pack", name, packs)
-    report.hides_unknown = True
+    if (meant := closest(name.text, packs)) is not None:
+        _load_pack(meant, packs, loaded, report)
+    else:
+        report.hides_unknown = True
 
 
 def _check_version(used: Used, pinned: Text, pack: Module, report: Report) -> None:

@@ -151,7 +151,8 @@ class Lookup:
                     self._report_wrong_set(name, strange[0])
                 found |= items
             elif name.text not in self._symbols.poisoned:
-                self._report.unknown(code, what, name, known, places=self.places_of(what))
+                candidates = self._candidates(known)
+                self._report.unknown(code, what, name, candidates, places=self.places_of(what))
         return frozenset(found)
 
     def _report_wrong_set(self, name: Name, item: str) -> None:
@@ -184,7 +185,7 @@ class Lookup:
 
     def _candidates(self, *known: Iterable[str]) -> list[str]:
         sets = [name for _, name in self._symbols.sets]
-        return [*(n for names in known for n in names), *self._symbols.tags, *sets]
+        return [*(n for names in known for n in names), *self._symbols.tags, *sets, ANYTHING]
 
     def places_of(self, kind: str) -> Mapping[str, Span]:
         """Where the names of one kind are declared."""

@@ -39,7 +39,8 @@ def _build(declared: MissionDecl, names: Names) -> Mission:
     for field in declared.fields:
         word = field.name.text
         if word not in _FIELDS:
-            report.unknown("R217", "part of a mission", field.name, _FIELDS)
+            # `in` is no part, but what a misspelt one before a country would be taken for.
+            report.unknown("R217", "part of a mission", field.name, (*_FIELDS, "in"))
         elif (first := fields.get(word)) is not None:
             report.error(
                 "R241",
@@ -50,7 +51,7 @@ def _build(declared: MissionDecl, names: Names) -> Mission:
             )
         else:
             fields[word] = field
-        if field.country is not None and word != "controller":
+        if field.country is not None and word in _FIELDS and word != "controller":
             report.error(
                 "R243",
                 f"`{word}` takes no country",

@@ -136,8 +136,13 @@ def _is_otherwise(table: ClauseTable, report: Report) -> bool:
 
 def _bases_of(regime: RegimeDecl) -> frozenset[str]:
     """The bases that the regime's permits name."""
-    return frozenset(
-        name.text
+    return frozenset(name.text for name in basis_names_of(regime))
+
+
+def basis_names_of(regime: RegimeDecl) -> tuple[Name, ...]:
+    """The bases that the regime's permits name, each time where it stands."""
+    return tuple(
+        name
         for rule in regime.rules
         if rule.word is RuleWord.PERMIT
         for clause in rule.clauses

@@ -20,7 +20,9 @@ def declare_words(loaded: Loaded, names: Names) -> None:
         if word.kind is WordKind.TAG:
             _declare_tag(word, names)
     for word in words:
-        if word.kind is not WordKind.TAG:
+        if word.kind is WordKind.TAG:
+            _check_tags_of_tag(word, names)
+        else:
             _declare_word(word, names)
     for module in loaded.packs.values():
         _declare_keys(module, names)
@@ -33,6 +35,13 @@ def _declare_tag(word: WordDecl, names: Names) -> None:
     text = word.head.text.value if word.head.text else ""
     is_quality = any(tag.text == QUALITY_TAG for tag in word.head.tags)
     (names.qualities if is_quality else names.tags)[word.head.name.text] = text
+
+
+def _check_tags_of_tag(word: WordDecl, names: Names) -> None:
+    for tag in word.head.tags:
+        if tag.text not in names.tags and tag.text != QUALITY_TAG:
+            known = [*names.tags, QUALITY_TAG]
+            names.report.unknown("R207", "tag", tag, known, places=names.places_of("tag"))
 
 
 def _declare_word(word: WordDecl, names: Names) -> None:

@@ -175,6 +175,16 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         good=SET + _COMING_LAW.replace("2026", "2025"),
     ),
     CodeInfo(
+        code="W815",
+        title="basis that no purpose has",
+        explanation="A law of this policy set names a basis that none of its purposes has, and "
+        "that is spelt almost like one that is known. The bases of a law are those its permits "
+        "name, so a slip there makes a new one.",
+        bad=SET + "\nregime local_law {\n    permit contract_necessary { basis contrakt }\n"
+        "    permit consent_valid { basis contract }\n}\n",
+        good=SET + "\nregime local_law {\n    permit contract_necessary { basis contract }\n}\n",
+    ),
+    CodeInfo(
         code="W818",
         title="fact that may widen when it is left out",
         explanation="A missing fact makes a comparison unknown, which can only narrow. Here it may "

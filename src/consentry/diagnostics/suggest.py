@@ -34,24 +34,29 @@ def edit_distance(left: str, right: str, limit: int) -> int:
 def closest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate most like `word`; None when none is near enough to be meant.
 
-    Near is: a third of the letters at most. Ties go to the candidate that is first by alphabet, so
-    that the answer does not depend on the order of a mapping. For dotted paths, a candidate that
+    Near is: a third of the letters at most. Ties go to the candidate of the very same letters (two
+    that changed places are the commonest slip), then to the first by alphabet, so that the answer
+    does not depend on the order of a mapping. For dotted paths, a candidate that
     ends in the very word (`email` for `customer.contact.email`) is near too.
     """
     if not word or len(word) > _MAX_LENGTH:
         return None
     limit = max(1, len(word) // 3)
-    best: tuple[int, str] | None = None
+    best: tuple[int, bool, str] | None = None
     tails: list[str] = []
     lowered = word.lower()
+    letters = sorted(lowered)
     for candidate in candidates:
         if candidate == word:
             continue
         if candidate.endswith("." + lowered):
             tails.append(candidate)
         distance = edit_distance(lowered, candidate, limit if best is None else best[0])
-        if distance <= limit and (best is None or (distance, candidate) < best):
-            best = (distance, candidate)
+        if distance > limit:
+            continue
+        found = (distance, sorted(candidate) != letters, candidate)
+        if best is None or found < best:
+            best = found
     if best is not None and best[0] < len(lowered):
-        return best[1]
+        return best[2]
     return min(tails, key=lambda path: (path.count("."), path), default=None)

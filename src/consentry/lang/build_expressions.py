@@ -112,6 +112,7 @@ class ExpressionBuilder(Transformer[Token, Any]):
         found = literals.find_duration(count, unit.value)
         if found is None:
             near = closest(unit.value, literals.UNIT_WORDS)
+            meant = None if near is None else literals.find_duration(count, near)
             unit.problems.error(
                 "P110",
                 f"unknown unit of time `{cut(unit.value)}`",
@@ -119,7 +120,7 @@ class ExpressionBuilder(Transformer[Token, Any]):
                 label="a length of time is counted in seconds, minutes, hours, days, ... years",
                 try_this=f"did you mean `{near}`?" if near else "",
             )
-            return Duration()
+            return meant or Duration()
         if literals.is_too_long(found):
             number.problems.error(
                 "P107",

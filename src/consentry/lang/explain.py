@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Span
-from consentry.diagnostics.suggest import closest
 from consentry.lang.odd_text import cut
+from consentry.lang.situation import Situation, is_keyword, is_reserved_name, nearest_keyword
 from consentry.lang.tokens import Piece
 from consentry.lang.words import (
     COMPARISONS,
     END,
-    NAMES,
     PURPOSE_PARTS,
     REGIME_PARTS,
     RULE_CLAUSES,
@@ -24,7 +22,9 @@ from consentry.lang.words import (
 )
 
 _BLOCK_WORDS: Final = (RULE_CLAUSES, PURPOSE_PARTS, REGIME_PARTS, TEST_PARTS)
-_NAME_PLACES: Final = frozenset({"DATA", "ATTRIBUTES"})
+_OPERATOR_WORDS: Final = frozenset(
+    words_of(one).strip("`") for one in COMPARISONS | {"_AND", "_OR"}
+)
 # What a clause is about, where its first word is missing.
 _CLAUSE_IDEAS: Final = {
     "WHO": "a party",
@@ -42,26 +42,9 @@ _CLAUSE_IDEAS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """Where the parser stood: the declaration's first piece, the piece before the wrong one, the
-    innermost open brace, and the terminals that could have followed.
-    """
-
-    first: Piece | None
-    before: Piece | None
-    open_brace: Piece | None
-    accepted: frozenset[str]
-
-
 def shown(piece: Piece) -> str:
     """The piece as the author wrote it, cut when it is long."""
     return f"`{cut(str(piece))}`"
-
-
-def is_keyword(piece: Piece) -> bool:
-    """Whether the piece is a reserved word."""
-    return piece.type not in {"NAME", "PATH"} and str(piece).isalpha()
 
 
 def _error(code: str, title: str, span: Span, label: str = "", try_this: str = "") -> Diagnostic:
@@ -70,6 +53,12 @@ def _error(code: str, title: str, span: Span, label: str = "", try_this: str = "
 
 def _did_you_mean(word: str | None) -> str:
     return f"did you mean `{word}`?" if word else ""
+
+
+def _nearest(piece: Piece, accepted: frozenset[str]) -> str | None:
+    """The keyword that a plain word was meant to be."""
+    meant = nearest_keyword(str(piece), accepted) if piece.type == "NAME" else None
+    return None if meant is None else words_of(meant).strip("`")
 
 
 def explain(piece: Piece, situation: Situation) -> Diagnostic:
@@ -82,7 +71,7 @@ def explain(piece: Piece, situation: Situation) -> Diagnostic:
         return _error("P120", title, piece.span, try_this="did you mean `==`?")
     if piece.type == "NAME" and any(parts <= accepted for parts in _BLOCK_WORDS):
         return _explain_clause(piece, accepted)
-    if "NAME" in accepted and is_keyword(piece) and _wants_name(situation):
+    if is_reserved_name(piece, situation):
         return _error(
             "P111",
             f"`{piece}` is a reserved word",
@@ -98,9 +87,9 @@ def explain(piece: Piece, situation: Situation) -> Diagnostic:
             "comparisons do not form chains",
             "join two comparisons with `and`",
         )
-    near = None
-    if piece.type == "NAME":
-        near = closest(str(piece), (words_of(one).strip("`") for one in accepted - NAMES))
+    near = _nearest(piece, accepted)
+    if near is not None and END in accepted and near.upper() in STARTERS - accepted:
+        return _explain_start(piece)
     label = expectation(accepted)
     before = situation.before.type if situation.before is not None else ""
     if "NAME" in accepted and before in _CLAUSE_IDEAS:
@@ -108,19 +97,12 @@ def explain(piece: Piece, situation: Situation) -> Diagnostic:
     return _error("P120", f"unexpected {shown(piece)}", piece.span, label, _did_you_mean(near))
 
 
-def _wants_name(situation: Situation) -> bool:
-    before = situation.before
-    if before is None or situation.first is None:
-        return False
-    return before.type in STARTERS | {"_COMMA"} or situation.first.type in _NAME_PLACES
-
-
 def _explain_start(piece: Piece) -> Diagnostic:
     """What stands where a declaration should start."""
     if piece.type == "RBRACE":
         return _error("P120", "`}` closes nothing", piece.span, "no block is open here")
     if piece.type == "NAME":
-        near = closest(str(piece), (words_of(one).strip("`") for one in STARTERS))
+        near = _nearest(piece, STARTERS)
         return _error(
             "P121",
             f"unknown declaration {shown(piece)}",
@@ -141,9 +123,8 @@ def _explain_start(piece: Piece) -> Diagnostic:
 
 def _explain_clause(piece: Piece, accepted: frozenset[str]) -> Diagnostic:
     """A plain word where a block wants a clause, or an expression an operator."""
-    by_word = {words_of(one).strip("`"): one for one in accepted - {"NAME", "PATH"}}
-    near = closest(str(piece), (word for word in by_word if word.isalpha()))
-    if near is not None and by_word[near] in COMPARISONS | {"_AND", "_OR"}:
+    near = _nearest(piece, accepted)
+    if near is not None and near in _OPERATOR_WORDS:
         return _error(
             "P120", f"unexpected {shown(piece)}", piece.span, "expected an operator",
             _did_you_mean(near),

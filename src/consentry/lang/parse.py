@@ -19,8 +19,10 @@ from lark.exceptions import UnexpectedToken
 from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Source, Span
 from consentry.lang.build import TreeBuilder
-from consentry.lang.explain import Situation, explain, explain_end, explain_unclosed
+from consentry.lang.explain import explain, explain_end, explain_unclosed
 from consentry.lang.problems import Problems
+from consentry.lang.repair import find_repair
+from consentry.lang.situation import Situation
 from consentry.lang.text_checks import check_text
 from consentry.lang.tokens import Patterns, Piece, Scanner, build_patterns
 from consentry.lang.tree import Comment, Declaration, Module
@@ -53,10 +55,14 @@ class ParseResult:
 
     module: Module
     diagnostics: tuple[Diagnostic, ...]
+    is_whole: bool = True
+    """Whether the module holds every declaration, be it that misspelt words were taken for others;
+    where not, a name that nothing declares may be one that was lost.
+    """
 
     @property
     def has_errors(self) -> bool:
-        """Whether some declaration is missing from the module."""
+        """Whether anything is wrong with the file."""
         return any(diagnostic.is_error for diagnostic in self.diagnostics)
 
 
@@ -98,7 +104,7 @@ def parse_module(source: Source, limits: Limits = DEFAULT_LIMITS) -> ParseResult
             try_this="split it into several files; they form one policy set",
         )
         empty = Module(file=source.name, declarations=())
-        return ParseResult(module=empty, diagnostics=problems.diagnostics())
+        return ParseResult(module=empty, diagnostics=problems.diagnostics(), is_whole=False)
     check_text(source, problems)
     return _Reader(source, limits, problems).read()
 
@@ -118,7 +124,10 @@ class _Reader:
         self._state: InteractiveParser | None = None
         self._first: Piece | None = None
         self._before: Piece | None = None
+        # The pieces of the open declaration, to read it again with a word taken for another.
+        self._pieces: list[Piece] = []
         self._is_skipping = False
+        self._is_whole = True
         self._problems_before = 0
         self._braces: list[Piece] = []
         # `}` that will come for blocks given up at a declaration at the margin.
@@ -143,7 +152,8 @@ class _Reader:
             declarations=tuple(self._declarations),
             comments=self._read_comments(),
         )
-        return ParseResult(module=module, diagnostics=self._problems.diagnostics())
+        diagnostics = self._problems.diagnostics()
+        return ParseResult(module=module, diagnostics=diagnostics, is_whole=self._is_whole)
 
     def _take(self, piece: Piece, seen: int) -> None:
         """One piece: ends, starts or goes on with a declaration."""
@@ -156,9 +166,9 @@ class _Reader:
             self._state is not None
             and not self._braces
             and self._is_complete(piece)
-            and not self._finish()
+            # A plain word starts nothing: it may be a misspelt part of what is still open.
+            and ((piece.type == "NAME" and self._mend(piece)) or not self._finish_or_recover(piece))
         ):
-            self._recover(piece)
             self._track_braces(piece)
             return
         if self._state is None:
@@ -178,11 +188,19 @@ class _Reader:
         except UnexpectedToken:
             self._recover(piece)
         else:
-            if self._first is None:
-                self._first = piece
+            self._note(piece)
+
+    def _note(self, piece: Piece) -> None:
+        self._pieces.append(piece)
+        if self._first is None:
+            self._first = piece
 
     def _recover(self, piece: Piece) -> None:
-        """Reports the piece, unless a problem of the text in this declaration explains it."""
+        """Reports the piece, unless a problem of the text in this declaration explains it; reads on
+        as if the word stood there that was meant, or else skips to the next declaration.
+        """
+        if self._mend(piece):
+            return
         is_quiet = self._problems.count > self._problems_before
         is_full = self._problems.is_full
         situation = self._situation(with_accepted=not (is_quiet or is_full))
@@ -199,9 +217,27 @@ class _Reader:
             self._reset()
             self._problems_before = self._problems.count
             self._state = self._lark.parse_interactive()
+            self._is_whole = False
             self._feed(piece)
         else:
+            self._is_whole = False
             self._is_skipping = True
+
+    def _mend(self, piece: Piece) -> bool:
+        """Whether this word or the one before it is a misspelt keyword, so that reading goes on."""
+        if self._problems.is_full or self._problems.count > self._problems_before:
+            return False
+        situation = self._situation(with_accepted=False)
+        repair = find_repair(self._lark, self._pieces, piece, situation)
+        if repair is None:
+            return False
+        self._problems.add(explain(repair.wrong, repair.situation))
+        if repair.ends_before:
+            self._finish()
+        self._state, self._pieces = repair.state, repair.pieces
+        self._first = self._pieces[0]
+        self._problems_before = self._problems.count
+        return True
 
     def _is_misplaced_start(self, piece: Piece) -> bool:
         """A declaration on a line of its own inside a block, where none can stand."""
@@ -254,6 +290,12 @@ class _Reader:
         choices: Container[str] = self._state.choices()  # type: ignore[no-untyped-call]
         return choices
 
+    def _finish_or_recover(self, piece: Piece) -> bool:
+        is_finished = self._finish()
+        if not is_finished:
+            self._recover(piece)
+        return is_finished
+
     def _finish(self) -> bool:
         """Ends the declaration; False when it turns out to be incomplete after all."""
         assert self._state is not None
@@ -269,6 +311,7 @@ class _Reader:
         """Ready for the next declaration."""
         self._state = None
         self._first = None
+        self._pieces = []
         self._is_skipping = False
         self._nesting.clear()
         self._nots = 0

@@ -21,7 +21,9 @@ class Problems:
         return len(self._kept) >= self._limit
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Keeps the diagnostic, or counts it when there are too many."""
+        """Keeps the diagnostic, or counts it when there are too many; the same one once."""
+        if diagnostic in self._kept:
+            return
         self.count += 1
         if not self.is_full:
             self._kept.append(diagnostic)

@@ -197,7 +197,7 @@ def test_windows_line_ends_keep_positions() -> None:
 
 
 def test_declarations_around_a_mistake_are_kept() -> None:
-    result = parse("tag a\npremit b {\n  data x { }\n}\ntag c\nforbid d { wen x }\ntag e\n")
+    result = parse("tag a\nnonsense b {\n  data x { }\n}\ntag c\nforbid d { zzzzzz x }\ntag e\n")
 
     assert codes(result.diagnostics) == ["P121", "P122"]
     assert len(result.module.declarations) == 3
@@ -211,7 +211,7 @@ def test_declaration_that_lacks_its_block_is_told_where_it_stops() -> None:
 
 
 def test_closing_braces_of_a_block_given_up_say_nothing() -> None:
-    result = parse("regime a {\n  permit b {\n    wen x\nforbid c {\n  when d\n}\n}\n}\ntag e\n")
+    result = parse("regime a {\n  permit b {\n    zzzzzz x\nforbid c {\n  when d\n}\n}\n}\ntag e\n")
 
     assert codes(result.diagnostics) == ["P122"]
 
