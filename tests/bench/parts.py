@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tests.bench import conditions, engine, h2, peer_series, unary
+from tests.bench import client_cache, conditions, engine, h2, peer_series, unary
 from tests.bench.peers.install import PeerMissingError
 from tests.bench.report import Figures, say, table
 
@@ -78,6 +78,14 @@ def measure_engine(*, is_quick: bool) -> Figures:
     return table("Engine: time of one evaluation", series, "100 rules", goals)
 
 
+def measure_client(*, is_quick: bool) -> Figures:
+    """An answer that the client kept."""
+    checks = 20_000 if is_quick else 100_000
+    series = client_cache.measure(rounds=3 if is_quick else 15, checks=checks, say=say)
+    goals = {"kept": "1 to 2 us"}
+    return table("Client cache: time of one check at the caller's side", series, "bare call", goals)
+
+
 def measure_peers(*, is_quick: bool) -> Figures:
     """Other engines with the same policy and the same question."""
     rounds = 3 if is_quick else 7
@@ -126,6 +134,7 @@ PARTS: Final[dict[str, Callable[..., Figures]]] = {
     "batch": measure_batch,
     "stream": measure_stream,
     "engine": measure_engine,
+    "client": measure_client,
     "conditions": measure_conditions,
     "peers": measure_peers,
 }

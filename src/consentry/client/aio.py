@@ -60,6 +60,7 @@ class AsyncClient:
         self._retry: Final = retry or Retry()
         self._hedge_after_s: Final = hedge_after_s
         self._metrics: Final = metrics or NoMetrics()
+        self._count: Final = None if metrics is None else metrics.cached
         self._channel: Final = channel or open_aio_channel(target, tls)
         self._check: Final[Any] = self._channel.unary_unary(calls.CHECK)
         self._check_batch: Final[Any] = self._channel.unary_unary(calls.CHECK_BATCH)
@@ -106,9 +107,11 @@ class AsyncClient:
             key = cache_key(fields)
             kept = cache.find(key)
             if kept is not None and kept.ledger_position >= at_least and not correlation_id:
-                self._metrics.cached("hit")
+                if self._count is not None:
+                    self._count("hit")
                 return kept
-            self._metrics.cached("miss")
+            if self._count is not None:
+                self._count("miss")
         raw = question(**fields).SerializeToString()
         try:
             told = await self._ask(

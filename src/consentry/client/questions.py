@@ -32,8 +32,11 @@ Scalar: TypeAlias = str | bool | int | Decimal | datetime | date | timedelta
 Attributes: TypeAlias = Mapping[
     str, Scalar | list[Scalar] | tuple[Scalar, ...] | set[Scalar] | frozenset[Scalar] | None
 ]
-Exact: TypeAlias = tuple[object, ...]
-"""Attributes with their types, so that what differs on the wire (1 and True) differs here too."""
+Key: TypeAlias = tuple[object, ...]
+"""All of a party, attributes with their types: what differs on the wire (1 and True) differs here.
+
+PERF: a plain tuple is hashed without running Python code.
+"""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,11 +48,13 @@ class Principal:
     type: str
     roles: tuple[str, ...] = ()
     controller: str = ""
-    attributes: Attributes = field(default_factory=dict, hash=False)
-    exact: Exact = field(init=False, repr=False, default=())
+    attributes: Attributes = field(default_factory=dict, compare=False)
+    key: Key = field(init=False, repr=False, default=())
 
     def __post_init__(self) -> None:
         _freeze(self)
+        key = (self.id, self.type, self.roles, self.controller, _exact_attributes(self.attributes))
+        object.__setattr__(self, "key", key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +62,12 @@ class Subject:
     """Whose data it is."""
 
     id: str
-    attributes: Attributes = field(default_factory=dict, hash=False)
-    exact: Exact = field(init=False, repr=False, default=())
+    attributes: Attributes = field(default_factory=dict, compare=False)
+    key: Key = field(init=False, repr=False, default=())
 
     def __post_init__(self) -> None:
         _freeze(self)
+        object.__setattr__(self, "key", (self.id, _exact_attributes(self.attributes)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +96,12 @@ def _freeze(party: Principal | Subject) -> None:
     if party.attributes:
         own = {name: _own(value) for name, value in party.attributes.items()}
         object.__setattr__(party, "attributes", own)
-        exact = tuple((name, *_exact(value)) for name, value in sorted(own.items()))
-        object.__setattr__(party, "exact", exact)
+
+
+def _exact_attributes(attributes: Attributes) -> Key:
+    if not attributes:
+        return ()
+    return tuple((name, *_exact(value)) for name, value in sorted(attributes.items()))
 
 
 def _own(value: object) -> object:
@@ -272,23 +282,25 @@ def cache_key(fields: QuestionFields) -> Hashable:
     Raises:
         TypeError, ValueError: as `question`.
     """
-    data = fields.get("data", "")
-    if type(data) is not str and type(data) is not tuple:
-        # An iterator can be read only once: what was read is put in its place.
-        fields["data"] = data = tuple(data)
-    plain = 5 + ("channel" in fields) + ("partial" in fields)
-    if len(fields) != plain:
-        return question(**fields).SerializeToString()
-    # PERF: a kept answer costs a microsecond this way, where writing the question takes ten.
-    return (
-        fields.get("principal"),
-        fields.get("action"),
-        data,
-        fields.get("subject"),
-        fields.get("purpose"),
-        fields.get("channel", ""),
-        fields.get("partial", False),
-    )
+    try:
+        data, person = fields["data"], fields["subject"]
+        if type(data) is not str and type(data) is not tuple:
+            # An iterator can be read only once: what was read is put in its place.
+            fields["data"] = data = tuple(data)
+        # PERF: a kept answer costs a microsecond this way, where writing the question takes ten.
+        if len(fields) == 5 + ("channel" in fields) + ("partial" in fields):
+            return (
+                fields["principal"].key,
+                fields["action"],
+                data,
+                person if type(person) is str else person.key,  # type: ignore[union-attr]
+                fields["purpose"],
+                fields.get("channel"),
+                fields.get("partial"),
+            )
+    except (KeyError, AttributeError):  # the question itself tells what is wrong
+        pass
+    return question(**fields).SerializeToString()
 
 
 def _scalar(name: str, value: object) -> decision_pb2.Value:
