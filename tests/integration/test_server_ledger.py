@@ -13,9 +13,13 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from server_world import CONSENT, World, call, channel_to, gave, outcome, serving
 
+from consentry.consent.receipts import ReceiptIssuer, open_receipt
+from consentry.consent.signing import KeyFolder
 from consentry.consent.sqlite import SqliteLedger
 from consentry.consent.verifier import Verifier
+from consentry.publish.record_facts import HouseFacts
 from consentry.server.ledger_service import LedgerMethods
+from consentry.server.receipt_service import ReceiptMethods
 from consentry.v1 import consent_pb2
 from tests.support.consent_events import FakeClock, FakeIds
 
@@ -30,7 +34,16 @@ class Kept:
         self.ledger = SqliteLedger(path, clock=FakeClock(), ids=FakeIds(), reserve_bytes=0)
         self.verifier = Verifier(self.ledger, FakeClock(), pause_s=0.0)
         keeping = LedgerMethods(ledger=self.ledger, eraser=self.ledger, verifier=self.verifier)
-        self.world = World(ledger=self.ledger, further=(keeping,))  # type: ignore[arg-type]
+        self.keys = KeyFolder(path.parent / "keys")
+        self.world = World(ledger=self.ledger)  # type: ignore[arg-type]
+        issuer = ReceiptIssuer(lambda: self.ledger.ledger_id, self.keys.find_signer, FakeClock())
+        receipts = ReceiptMethods(
+            ledger=self.ledger,
+            policies=self.world.policies,
+            issuer=issuer,
+            house=HouseFacts(),
+        )
+        self.world.further = (keeping, receipts)
 
     def call(self, method: str, request: object) -> bytes:
         with channel_to(self.world.bound.grpc[0]) as channel:
@@ -193,3 +206,44 @@ def test_nobody_cannot_be_forgotten(kept: Kept) -> None:
     refused = kept.refusal("ErasePersonalData", consent_pb2.ErasePersonalDataRequest())
 
     assert reasons(refused) == ["subject: required"]
+
+
+def test_receipt_comes_over_the_wire_and_verifies_without_the_sidecar(kept: Kept) -> None:
+    kept.record(gave("k1"), gave("k2", subject="bob"))
+    kept.record(gave("k3", kind=NARROWS))
+    kept.keys.generate()
+
+    raw = kept.call("GetReceipt", consent_pb2.GetReceiptRequest(subject="ada", event_id="e3"))
+
+    answer = consent_pb2.GetReceiptResponse.FromString(raw)
+    receipt, key_id = open_receipt(answer.receipt, kept.keys.public_keys())
+    assert key_id == answer.key_id
+    record = receipt["dpv:hasRecordOfActivity"]
+    assert record["dpv:hasDataSubject"]["dct:identifier"] == "ada"
+    assert [status["dct:identifier"] for status in record["dpv:hasStatus"]] == ["e1", "e3"]
+
+
+def test_receipt_without_a_key_is_a_failed_precondition(kept: Kept) -> None:
+    kept.record(gave("k1"))
+
+    refused = kept.refusal(
+        "GetReceipt", consent_pb2.GetReceiptRequest(subject="ada", event_id="e1")
+    )
+
+    assert refused.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert reasons(refused) == ["no_signing_key"]
+
+
+@pytest.mark.parametrize(("subject", "event_id"), [("bob", "e1"), ("ada", "e9"), ("ada", "e2")])
+def test_receipt_of_what_the_person_did_not_agree_to_is_not_found(
+    kept: Kept, subject: str, event_id: str
+) -> None:
+    """Another person's event, none at all, and an objection, which is no consent."""
+    kept.record(gave("k1"), gave("k2", kind=consent_pb2.EVENT_KIND_OBJECTED))
+    kept.keys.generate()
+
+    refused = kept.refusal(
+        "GetReceipt", consent_pb2.GetReceiptRequest(subject=subject, event_id=event_id)
+    )
+
+    assert refused.code() is grpc.StatusCode.NOT_FOUND

@@ -41,7 +41,8 @@ class OpenLedger:
     """A ledger, and what the doors do with it because of its kind.
 
     `is_usable` says whether the state of consent may be used now (None: whether it can be read);
-    `start` begins what runs beside it.
+    `start` begins what runs beside it. `find_ledger_id` gives the ledger's identity where it is
+    kept here, and None of it where others keep it.
     """
 
     ledger: SqliteLedger | SharedLedger
@@ -50,6 +51,7 @@ class OpenLedger:
     feeding: ConsentFeedMethods | None = None
     wait_for: WaitFor | None = None
     is_usable: Callable[[], bool] | None = None
+    find_ledger_id: Callable[[], str] | None = None
 
 
 def open_ledger(
@@ -98,6 +100,7 @@ def _open_sqlite(
         start=verifier.start,
         keeping=(LedgerMethods(ledger=ledger, eraser=ledger, verifier=verifier),),
         feeding=ConsentFeedMethods(LocalFeed(ledger), steady_us) if is_node else None,
+        find_ledger_id=lambda: ledger.ledger_id,
     )
 
 
@@ -146,6 +149,7 @@ def _open_postgres(
         feeding=opened.feeding,
         wait_for=opened.wait_for,
         is_usable=opened.is_usable,
+        find_ledger_id=lambda: source.ledger_id,
     )
 
 

@@ -25,6 +25,8 @@ VERBS: Final[dict[str, str]] = {
     "explain": "say why an answer is as it is, and what would change it",
     "serve": "run the sidecar",
     "ledger": "verify, back up, restore, import, export; forget a person",
+    "receipt": "fetch, show and verify signed receipts of consent",
+    "keys": "make and list the keys that sign receipts",
     "demo": "tell the story of a consent with a real sidecar and real callers",
     "version": "print the version",
 }

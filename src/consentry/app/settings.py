@@ -188,6 +188,23 @@ class AuditSettings(_Section):
     keep_count: Annotated[int, Field(ge=0)] = Field(default=8, description="Older files to keep.")
 
 
+class ReceiptSettings(_Section):
+    """What receipts and records tell beyond the policies, and the keys that sign them."""
+
+    keys_path: Path | None = Field(
+        default=None, description="Folder of the signing keys; none: keys/ in the state folder."
+    )
+    address: str = Field(default="", description="Postal address of the controller.")
+    language: str = Field(default="", description="Language of the notices, as in ISO 639.")
+    jurisdictions: tuple[str, ...] = Field(
+        default=(), description="Countries whose law applies; none: the controller's."
+    )
+    storage_locations: tuple[str, ...] = Field(
+        default=(), description="Countries where the data are kept."
+    )
+    withdrawal: str = Field(default="", description="How a person withdraws, in a sentence.")
+
+
 class LogSettings(_Section):
     """The log of the sidecar's own life."""
 
@@ -209,7 +226,13 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     cache: CacheSettings = CacheSettings()
     audit: AuditSettings = AuditSettings()
+    receipts: ReceiptSettings = ReceiptSettings()
     log: LogSettings = LogSettings()
+
+    @property
+    def receipt_keys(self) -> Path:
+        """Folder of the keys that sign receipts."""
+        return self.receipts.keys_path or self.state.path / "keys"
 
     @classmethod
     def settings_customise_sources(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from consentry.app.ledgers import open_ledger
+from consentry.app.receipts import receipt_services
 from consentry.app.settings import Settings
 from consentry.app.state_folder import ARCHIVE_FOLDER, AUDIT_FOLDER, LEDGER_FOLDER
 from consentry.app.system import ProcessIds, SystemClock
@@ -90,6 +91,7 @@ class Application:
             wait_for=opened.wait_for,
             further=(
                 *opened.keeping,
+                *receipt_services(settings, opened, self.store, clock),
                 ExplainMethods(
                     policies=self.store,
                     past=PastPolicies(archive),

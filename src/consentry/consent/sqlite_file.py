@@ -85,8 +85,10 @@ def verify_file(path: Path, anchor: Anchor | None, told: Told) -> Checked:
         ledger_id = ledger_id_in(connection)
         walk = Verification(ledger_id)
         total = newest_position(connection)
-        while rows := tuple(rows_after(connection, walk.head.position, _PAGE_COUNT)):
-            walk.feed(rows)
+        position = -1
+        while walk.head.position != position:
+            position = walk.head.position
+            walk.feed(rows_after(connection, position, _PAGE_COUNT))
             told(walk.head.position, max(total, walk.head.position))
         head = walk.finish()
         if anchor is not None:

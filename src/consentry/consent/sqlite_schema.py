@@ -72,6 +72,8 @@ def ledger_errors() -> Iterator[None]:
         yield
     except (apsw.CorruptError, apsw.NotADBError) as problem:
         raise LedgerCorruptError("the ledger file is damaged") from problem
+    except UnicodeDecodeError as problem:
+        raise LedgerCorruptError("a text in the ledger file is damaged") from problem
     except apsw.FullError as problem:
         raise LedgerFullError("no space left for the ledger") from problem
     except (apsw.ReadOnlyError, apsw.PermissionsError) as problem:

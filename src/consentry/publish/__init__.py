@@ -1,0 +1,1 @@
+"""What the policies and the ledger mean, for people: pages and records."""
