@@ -13,15 +13,18 @@ class ExitCode(IntEnum):
     USAGE = 2
     ADDRESS_IN_USE = 3
     LEDGER = 4
+    UNDECIDED = 5
     INTERRUPTED = 130
 
 
 EXIT_CODES_HELP = """\
 exit status:
   0    done, and nothing to report (eval, explain: permitted)
-  1    findings: errors in policies, failed tests, files not formatted, denied
+  1    findings: errors in policies, failed tests, files not formatted, denied, a broken promise,
+       widened access
   2    wrong usage or configuration
   3    an address or socket is taken
   4    the ledger cannot be opened
+  5    undecided (prove, diff): something has more cases than can be looked at
   130  interrupted
 """

@@ -77,7 +77,8 @@ class ConditionCompiler:
         logic = checker.whole(whens, unlesses)
         if logic is None:
             return None
-        if not regime and role is not ConditionRole.GOVERNS:
+        # A promise about what is not said is the stronger one, and decides nothing.
+        if not regime and role not in (ConditionRole.GOVERNS, ConditionRole.NEVER):
             checker.warn_optional()
         condition = self._condition(logic, role, checker.names, _text(whens, unlesses))
         if len(self.diagnostics) == before:

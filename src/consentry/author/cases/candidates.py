@@ -1,0 +1,146 @@
+"""The values to try for every fact that the rules of a case read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from consentry.author.cases import reads as dim
+from consentry.author.cases.questions import SOMEBODY
+from consentry.author.cases.reads import Reads
+from consentry.author.cases.sides import Part, Side
+from consentry.author.cases.values import (
+    ABSENT,
+    OTHERS,
+    Candidate,
+    EndlessError,
+    candidates_of,
+    fixed,
+    principals,
+    recipients,
+    subsets,
+    texts,
+    times,
+)
+from consentry.author.scenario import DATA_SUBJECT_ID
+
+Asked: TypeAlias = "tuple[Side, Part]"
+
+
+def find_candidates(sides: Sequence[Side], asked: Sequence[Asked]) -> dict[str, list[Candidate]]:
+    """Candidates by dimension, but for `now` and the history; those that say least come first.
+
+    Raises:
+        EndlessError: more is told apart than can be tried.
+    """
+    found: dict[str, list[Candidate]] = {}
+    for names, parts in _joined(asked):
+        reads = Reads()
+        for _, part in parts:
+            reads.join(part.reads)
+        for name in names:
+            try:
+                candidates = _candidates(name, reads, sides, parts)
+            except EndlessError as problem:
+                owners = sorted({part.owner for _, part in parts if name in part.reads.dims})
+                raise EndlessError(f"`{name}`: {problem} ({owners[0]})") from problem
+            found[name] = candidates
+    return dict(sorted(found.items(), key=lambda entry: (entry[0] != dim.PRINCIPAL, entry[0])))
+
+
+def refuse_endless(asked: Iterable[Asked]) -> None:
+    """Stops where something is read that may say anything.
+
+    Raises:
+        EndlessError: it is.
+    """
+    for _, part in asked:
+        for obstacle in sorted(part.reads.obstacles):
+            raise EndlessError(f"{obstacle} ({part.owner})")
+
+
+def _joined(asked: Sequence[Asked]) -> Iterable[tuple[list[str], list[Asked]]]:
+    """Dimensions that are compared with one another, directly or by others, and their parts."""
+    groups: list[tuple[set[str], list[Asked]]] = []
+    for one in asked:
+        dims = one[1].reads.dims - {dim.NOW, dim.HISTORY}
+        if not dims:
+            continue
+        touching = [group for group in groups if group[0] & dims]
+        groups = [group for group in groups if not group[0] & dims]
+        names = dims.union(*(group[0] for group in touching))
+        groups.append((names, [part for group in touching for part in group[1]] + [one]))
+    return [(sorted(names), parts) for names, parts in groups]
+
+
+def _candidates(
+    name: str, reads: Reads, sides: Sequence[Side], parts: Sequence[Asked]
+) -> list[Candidate]:
+    parties = [party for _, part in parts if name in part.reads.dims for party in part.parties]
+    conditions = [part.reads for _, part in parts if not part.parties]
+    is_shared = len({n for _, part in parts for n in part.reads.dims} - {dim.NOW}) > 1
+    match name:
+        case dim.PRINCIPAL:
+            extra = _shared_texts(reads, is_shared=is_shared)
+            return principals(parties, [*conditions, *extra])
+        case dim.RECIPIENT:
+            extra = _shared_texts(reads, is_shared=is_shared)
+            return recipients(parties, [*conditions, *extra])
+        case dim.CHANNEL:
+            channels = dict.fromkeys(c for side in sides for c in side.program.channels)
+            return [ABSENT, *fixed(channels)]
+        case dim.SUBJECT_ID:
+            return fixed([DATA_SUBJECT_ID, SOMEBODY, *texts(reads)])
+        case dim.COLLECTED_AT:
+            return [ABSENT, *times(reads)]
+        case dim.COLLECTED_FOR:
+            return [ABSENT, *_collected_for(parts)]
+        case dim.COLLECTED_ON:
+            bases = sorted({str(c) for c in reads.constants if isinstance(c, str)})
+            return [ABSENT, *fixed([OTHERS[0], *bases])]
+        case _:
+            return _of_attribute(name, reads, sides)
+
+
+def _shared_texts(reads: Reads, *, is_shared: bool) -> list[Reads]:
+    """What the principal or the recipient is compared with through other facts."""
+    if not is_shared:
+        return []
+    facts = reads.facts & {
+        "principal_id",
+        "principal_controller",
+        "recipient_id",
+        "recipient_country",
+    }
+    extra = Reads(facts=facts)
+    extra.constants = [*OTHERS, *(c for c in reads.constants if isinstance(c, str))]
+    return [extra]
+
+
+def _collected_for(parts: Sequence[Asked]) -> list[Candidate]:
+    names: dict[str, None] = {}
+    for side, part in parts:
+        if dim.COLLECTED_FOR not in part.reads.dims:
+            continue
+        indices = {c for c in part.reads.constants if isinstance(c, int)}
+        if not indices:
+            # Compared with the purpose itself, or with what may be reused for it.
+            raise EndlessError("every purpose of the set is told apart")
+        names.update(dict.fromkeys(side.program.purposes[i].path for i in sorted(indices)))
+    chosen = subsets([*names, OTHERS[0]], "purposes")
+    return fixed([one for one in chosen if one])
+
+
+def _of_attribute(path: str, reads: Reads, sides: Sequence[Side]) -> list[Candidate]:
+    specs = {
+        (spec.type, spec.is_optional or spec.default is not None)
+        for side in sides
+        for spec in side.program.attributes
+        if spec.path == path
+    }
+    found: dict[Candidate, None] = {}
+    if any(is_optional for _, is_optional in specs):
+        found[ABSENT] = None
+    for type_name in sorted({type_name for type_name, _ in specs}):
+        found.update(dict.fromkeys(candidates_of(type_name, reads)))
+    return list(found)
