@@ -20,6 +20,8 @@ VERBS: Final[dict[str, str]] = {
     "check": "say what is wrong in a folder of policies",
     "fmt": "write policies in the one canonical format",
     "test": "run the tests that stand in the policies",
+    "prove": "prove the promises: that no `never` is ever broken",
+    "diff": "say which decisions change between two policy sets",
     "packs": "list the law packs, show what is in one, find what is about to change",
     "eval": "answer one question on the command line",
     "explain": "say why an answer is as it is, and what would change it",

@@ -17,6 +17,7 @@ from consentry.diagnostics.render import render_json, render_text
 from consentry.diagnostics.span import Source
 from consentry.lang.parse import parse_module
 from consentry.lang.tree import Module
+from consentry.pdp.archive import ArchiveError, PolicyArchive
 from consentry.pdp.folder import problem
 from consentry.pdp.sources import read_packs, read_policy_folder
 from consentry.pdp.translations import read_translations
@@ -95,6 +96,33 @@ def compile_path(path: Path, *, now_us: int | None = None) -> Compiled:
         result=result,
         sources={source.name: source for source in shown},
         diagnostics=diagnostics,
+    )
+
+
+def compile_set(place: str) -> Compiled:
+    """The set at a path, or one that was active: `ARCHIVE:DIGEST`, with its packs as they were.
+
+    Raises:
+        ValueError: the archive holds no set, or several, whose digest begins so.
+    """
+    folder, colon, digest = place.rpartition(":")
+    if not colon or Path(place).exists():
+        return compile_path(Path(place))
+    archive = PolicyArchive(Path(folder))
+    found = [one for one in archive.digests() if one.startswith(digest)]
+    if len(found) != 1:
+        told = "no policy set" if not found else f"{len(found)} policy sets"
+        raise ValueError(f"`{folder}` keeps {told} whose digest begins with `{digest}`")
+    try:
+        kept = archive.load(found[0])
+    except ArchiveError as problem:
+        raise ValueError(str(problem)) from problem
+    result = compile_policies(kept.sources, kept.packs)
+    shown = (*kept.packs.values(), *kept.sources)
+    return Compiled(
+        result=result,
+        sources={source.name: source for source in shown},
+        diagnostics=result.diagnostics,
     )
 
 
