@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from consentry.app.exit_codes import EXIT_CODES_HELP
-from consentry.app.ledger import checking, copying, erasing
+from consentry.app.ledger import checking, copying, erasing, migrating
 from consentry.app.ledger.place import told_errors
 
 _EXAMPLES: Final = """\
@@ -16,6 +16,7 @@ examples:
   consentry ledger head                            POSITION:DIGEST, to keep elsewhere
   consentry ledger backup /backup/consent.sqlite   while the sidecar goes on
   consentry ledger erase --subject customer-1042   forget a person
+  consentry ledger migrate                         the schema of a ledger in PostgreSQL
 
 """
 _ACTIONS: Final = {
@@ -24,6 +25,7 @@ _ACTIONS: Final = {
     "backup": (copying.BACKUP_HELP, copying.add_backup, copying.backup),
     "restore": (copying.RESTORE_HELP, copying.add_restore, copying.restore),
     "erase": (erasing.ERASE_HELP, erasing.add_erase, erasing.erase),
+    "migrate": (migrating.MIGRATE_HELP, migrating.add_migrate, migrating.migrate),
 }
 
 
