@@ -42,6 +42,7 @@ class Use:
     is_contact: bool
     is_disclosure: bool
     now_us: int
+    action_tags: frozenset[str] = frozenset()
     declared: frozenset[str] = frozenset()
 
 
@@ -213,6 +214,8 @@ def _reaches(event: ConsentEvent, use: Use) -> bool:
         if event.kind.value not in NARROWING and scope.purpose in use.declared:
             return False  # a consent to a purpose of the author's is not one to a standard key
         return any(within(key, scope.purpose) for key in use.purpose.uses)
+    if scope.tag and event.kind.value in NARROWING and scope.tag in use.action_tags:
+        return True  # who wants no sale is not sold by an action that sells
     return scope.tag in use.purpose.tags if scope.tag else True
 
 

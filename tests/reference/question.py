@@ -49,6 +49,7 @@ class Question:
             is_contact="contacting" in tags,
             is_disclosure="disclosure" in tags,
             now_us=self.now_us,
+            action_tags=frozenset(tags),
             declared=frozenset(self.world.purposes),
         )
 

@@ -109,6 +109,7 @@ class SubjectView:
             query.recipient_country,
             query.is_contact,
             query.is_disclosure,
+            query.action_tags,
         )
         now_us = query.now_us
         known = self._remembered.get(key)

@@ -16,8 +16,9 @@ def reaches_purpose(scope: Scope, query: ConsentQuery, *, is_widening: bool = Fa
     """Whether the scope speaks of the query's purpose, under the query's law.
 
     A purpose reaches itself and everything below, by its path in the tree or by a standard data-use
-    key; a tag reaches every purpose that carries it; neither reaches every purpose. Where a path
-    of the author's and a standard key read the same, an event that widens means the path alone.
+    key; a tag reaches every purpose that carries it and, of an event that narrows, every action
+    that does; neither reaches every purpose. Where a path of the author's and a standard key read
+    the same, an event that widens means the path alone.
     """
     if scope.regime and scope.regime != query.regime:
         return False
@@ -27,7 +28,9 @@ def reaches_purpose(scope: Scope, query: ConsentQuery, *, is_widening: bool = Fa
         if is_widening and scope.purpose in query.declared:
             return False
         return any(is_within(use, scope.purpose) for use in query.purpose.uses)
-    return not scope.tag or scope.tag in query.purpose.tags
+    if not scope.tag or scope.tag in query.purpose.tags:
+        return True
+    return not is_widening and scope.tag in query.action_tags
 
 
 def lies_below(scope: Scope, query: ConsentQuery) -> bool:

@@ -29,6 +29,7 @@ class Run:
         "_party_keys",
         "_queries",
         "_states",
+        "action_tags",
         "facts",
         "has_asked_hold",
         "has_recipient",
@@ -52,6 +53,7 @@ class Run:
         self.mode = AS_IT_IS
         program = linked.program
         tags = program.actions[request.action]
+        self.action_tags = tags
         self.is_contact = TAG_CONTACTING in tags
         self.is_disclosure = TAG_DISCLOSURE in tags
         recipient = request.recipient
@@ -151,6 +153,7 @@ class Run:
             self.is_contact,
             self.is_disclosure,
             self.now_us,
+            self.action_tags,
             self.linked.program.purpose_names,
         )
 

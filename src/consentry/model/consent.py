@@ -181,7 +181,8 @@ class ConsentQuery:
     `recipient_*` describe the recipient where there is one; `is_disclosure` says that the action
     gives data to a recipient, `is_contact` that it reaches the person over a channel.
     `declared` holds the paths of the author's purposes: a consent that names one means it, and not
-    a standard key that reads the same.
+    a standard key that reads the same. `action_tags` are those of the action: who opted out of sale
+    is not sold by an action that sells either, whatever the purpose is called.
     """
 
     purpose: Final[PurposeNode]
@@ -196,6 +197,7 @@ class ConsentQuery:
     is_contact: Final[bool]
     is_disclosure: Final[bool]
     now_us: Final[int]
+    action_tags: Final[frozenset[str]] = frozenset()
     declared: Final[Container[str]] = field(default=(), compare=False, repr=False)
 
 

@@ -196,6 +196,27 @@ def test_scope_reaches_by_path_key_and_tag(scope: Scope, reaches: bool) -> None:
     assert bool(problems(query(purpose=NEWSLETTER), gave(1, scope=scope))) is reaches
 
 
+SELLING = frozenset({"sale", "disclosure"})
+
+
+@pytest.mark.parametrize(("tags", "is_out"), [(SELLING, True), (frozenset(), False)])
+def test_an_opt_out_of_a_tag_reaches_actions_that_carry_it(
+    tags: frozenset[str], is_out: bool
+) -> None:
+    opted_out = event(EventKind.OPTED_OUT, 1, "", scope=Scope(tag="sale"))
+
+    assert right(Track.OPTED_OUT, query(action_tags=tags), opted_out)[0] is is_out
+
+
+def test_a_withdrawal_of_a_tag_reaches_actions_and_a_consent_does_not() -> None:
+    asked = query(action_tags=SELLING)
+
+    assert problems(asked, gave(1, scope=Scope(tag="sale"))) == []
+    assert problems(asked, gave(1)) == [()]
+    assert problems(asked, gave(1), withdrew(2, scope=Scope(tag="sale"))) == []
+    assert problems(query(), gave(1), withdrew(2, scope=Scope(tag="sale"))) == [()]
+
+
 @pytest.mark.parametrize(
     ("listed", "wrong"),
     [

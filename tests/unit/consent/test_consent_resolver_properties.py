@@ -60,6 +60,7 @@ QUERIES = st.builds(
     controller=st.sampled_from([None, "a", "b"]),
     is_contact=st.booleans(),
     is_disclosure=st.booleans(),
+    action_tags=st.sampled_from([frozenset(), frozenset({"promo"})]),
 )
 
 
