@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
 from consentry.compiler.report import Report
 from consentry.diagnostics.span import Source, Span
 from consentry.diagnostics.suggest import closest
-from consentry.lang.parse import parse_module
+from consentry.lang.parse import ParseResult, parse_module
 from consentry.lang.tree import (
     ClauseWord,
     Mission,
@@ -118,8 +119,18 @@ def _warn_about_unused(name: str, source: Source, report: Report) -> None:
     )
 
 
+# PERF: packs are the same from one compilation to the next, and half of its time. A parse is a pure
+# function of the text, and its result never changes.
+@lru_cache(maxsize=64)
+def _parsed_pack(source: Source) -> ParseResult:
+    return parse_module(source)
+
+
 def _parse(source: Source, report: Report) -> Module:
-    result = parse_module(source)
+    return _take(parse_module(source), report)
+
+
+def _take(result: ParseResult, report: Report) -> Module:
     report.extend(result.diagnostics)
     if not result.is_whole:
         report.hides_unknown = True
@@ -133,7 +144,7 @@ def _load_pack(
     if name not in loaded.packs:
         if (source := packs.get(name)) is None:
             return None
-        module = _parse(source, report)
+        module = _take(_parsed_pack(source), report)
         loaded.packs[name] = module
         _refuse_house_parts(module, report)
         _load_used(module, packs, loaded, report)
