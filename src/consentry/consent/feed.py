@@ -79,6 +79,11 @@ class FeedTimes:
     first_retry_us: int = MICROS // 20
     last_retry_us: int = MICROS
 
+    @property
+    def lease_us(self) -> int:
+        """How long a proof may be used: the bound, on a clock that may run slow."""
+        return self.bound_us - self.bound_us // DRIFT
+
     @classmethod
     def within(cls, bound_us: int) -> FeedTimes:
         """Times that keep a bound."""

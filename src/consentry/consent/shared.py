@@ -79,7 +79,7 @@ class SharedLedger:
         self._lag_us = 0
         self._damage: LedgerCorruptError | None = None
         # Over from the start: nothing has been proven yet.
-        self.lease = Lease(read_us() - times.bound_us - 1, times.bound_us, read_us)
+        self.lease = Lease(read_us() - times.bound_us - 1, times.lease_us, read_us)
         self._feed_trouble = Trouble("ledger_feed")
         self._read_trouble = Trouble("ledger_read")
         self._write_trouble = Trouble("ledger_write")
@@ -281,7 +281,7 @@ class SharedLedger:
             proven_at_us = self._feed.prove(frame, self._read_us())
         if proven_at_us is not None and self._damage is None:
             # INVARIANT: after the cells, too: what the lease vouches for is visible.
-            self.lease = Lease(proven_at_us, self._feed.times.bound_us, self._read_us)
+            self.lease = Lease(proven_at_us, self._feed.times.lease_us, self._read_us)
             self._is_proven.set()
         self._feed_trouble.end()
         return True

@@ -1,0 +1,1 @@
+"""The feed and the lease of thousands of sidecars in virtual time."""
