@@ -104,6 +104,21 @@ def events_of(
     return tuple(decode_event(public, personal) for public, personal in rows)
 
 
+def stored_events(connection: apsw.Connection) -> Iterator[ConsentEvent]:
+    """All events that are still somebody's, in order of position."""
+    rows = connection.execute(
+        "SELECT e.public, p.personal FROM event e JOIN personal p ON p.position = e.position"
+        " ORDER BY e.position"
+    )
+    return (decode_event(public, personal) for public, personal in rows)
+
+
+def data_subjects_in(connection: apsw.Connection) -> list[str]:
+    """Everybody of whom the ledger holds an event."""
+    found = connection.execute("SELECT DISTINCT data_subject_id FROM personal ORDER BY 1")
+    return [name for (name,) in found]
+
+
 def erasable_rows(connection: apsw.Connection, data_subject_id: str) -> tuple[Erasable, ...]:
     """What of a person can be erased, in order of position."""
     rows = connection.execute(_PERSONS_DIGESTS, (data_subject_id,))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Final
 
 from consentry.consent.errors import LedgerUnavailableError
-from consentry.consent.validate import scope_names
+from consentry.consent.known_names import KnownNames
 from consentry.model.consent import ConsentEvent
 from consentry.model.ports import Clock
 from consentry.model.program import Program
 from consentry.model.request import FieldViolation
-from consentry.model.trees import is_within
 from consentry.pdp.errors import NotReadyError, NotYetThereError
 from consentry.server.calls import Call, RawBehaviour, typed
 from consentry.server.consent_codec import decode_event, encode_event
@@ -48,6 +46,7 @@ class ConsentMethods:
         self._clock: Final = clock
         self._metrics: Final = metrics
         self._tokens: Final = tokens
+        self._names: KnownNames | None = None
 
     def behaviours(self) -> dict[str, RawBehaviour]:
         """By full method name."""
@@ -79,7 +78,7 @@ class ConsentMethods:
             for index, event in enumerate(request.events)
         ]
         faults.raise_if_any()
-        unknown = _unknown_names(events, self._active().program)
+        unknown = self._unknown_names(events, self._active().program)
         if unknown:
             raise UnknownNameError(*unknown[:MAX_REPORTED])
         recorded = self._ledger.record(events)
@@ -162,6 +161,17 @@ class ConsentMethods:
             ledger_position=position,
         )
 
+    def _unknown_names(self, events: list[ConsentEvent], program: Program) -> list[FieldViolation]:
+        names = self._names
+        if names is None or names.program is not program:
+            # Whoever comes first makes them; under threads once too often, and no more than that.
+            names = self._names = KnownNames(program)
+        return [
+            violation(f"events[{index}].{entry.field}", f"{entry.kind}_unknown")
+            for index, event in enumerate(events)
+            for entry in names.unknown_in(event)
+        ]
+
     def _active(self) -> ActivePolicies:
         active = self._policies.current
         if active is None:
@@ -174,29 +184,3 @@ class ConsentMethods:
         if position < call.at_least:
             raise NotYetThereError(position)
         return position
-
-
-def _unknown_names(events: list[ConsentEvent], program: Program) -> list[FieldViolation]:
-    """Names that the policy set lacks. A withdrawal from a misspelt purpose would change nothing,
-    and nobody would know: so every name is looked up, whatever the kind of event.
-    """
-    uses = {use for node in program.purposes for use in node.uses}
-    categories = {key for node in program.data for key in node.categories}
-    known: dict[str, Callable[[str], bool]] = {
-        "purpose": lambda name: name in program.purpose_names or _is_key(name, uses),
-        "tag": (set(program.tags) | {t for p in program.purposes for t in p.tags}).__contains__,
-        "data": lambda name: name in program.data_names or _is_key(name, categories),
-        "channel": program.channels.__contains__,
-        "regime": {regime.name for regime in program.regimes}.__contains__,
-    }
-    return [
-        violation(f"events[{index}].{entry.field}", f"{entry.kind}_unknown")
-        for index, event in enumerate(events)
-        for entry in scope_names(event)
-        if not known[entry.kind](entry.name)
-    ]
-
-
-def _is_key(name: str, keys: Iterable[str]) -> bool:
-    """Whether a standard key is one of `keys`, or stands above or below one of them."""
-    return any(is_within(key, name) or is_within(name, key) for key in keys)

@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from consentry.app.exit_codes import EXIT_CODES_HELP
-from consentry.app.ledger import checking, copying, erasing, migrating
+from consentry.app.ledger import checking, copying, erasing, exporting, importing, migrating
 from consentry.app.ledger.place import told_errors
 
 _EXAMPLES: Final = """\
@@ -15,6 +15,9 @@ examples:
   consentry ledger verify --target 127.0.0.1:7470  the same, by the sidecar that runs on it
   consentry ledger head                            POSITION:DIGEST, to keep elsewhere
   consentry ledger backup /backup/consent.sqlite   while the sidecar goes on
+  consentry ledger import --check consents.csv     what would be refused, and why
+  consentry ledger import --format tcf --map map.toml strings.ndjson --target 127.0.0.1:7470
+  consentry ledger export --format iso27560 records.jsonl
   consentry ledger erase --subject customer-1042   forget a person
   consentry ledger migrate                         the schema of a ledger in PostgreSQL
 
@@ -24,6 +27,8 @@ _ACTIONS: Final = {
     "head": (checking.HEAD_HELP, checking.add_head, checking.head),
     "backup": (copying.BACKUP_HELP, copying.add_backup, copying.backup),
     "restore": (copying.RESTORE_HELP, copying.add_restore, copying.restore),
+    "import": (importing.IMPORT_HELP, importing.add_import, importing.import_events),
+    "export": (exporting.EXPORT_HELP, exporting.add_export, exporting.export_events),
     "erase": (erasing.ERASE_HELP, erasing.add_erase, erasing.erase),
     "migrate": (migrating.MIGRATE_HELP, migrating.add_migrate, migrating.migrate),
 }
@@ -33,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of this verb and of its actions."""
     parser = argparse.ArgumentParser(
         prog="consentry ledger",
-        description="Check, copy and move the consent ledger, and forget a person.",
+        description="Check, copy, import and export the consent ledger, and forget a person.",
         epilog=_EXAMPLES + EXIT_CODES_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from consentry.app.exit_codes import ExitCode
 from consentry.app.ledger.place import CommandError
 from consentry.app.output import ProgressBar, counted, err, out
 from consentry.client import ConsentryError
-from consentry.client.keeper import LedgerKeeper
+from consentry.client.keeper import LedgerKeeper, RefusedError
+from consentry.model.consent import ConsentEvent
+from consentry.server.consent_codec import encode_event
 
 _POLL_S: Final = 0.2
+_EVENT_FIELD: Final = re.compile(r"events\[(\d+)\]\.?(.*)")
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
@@ -67,3 +72,45 @@ def verify_remote(target: str, *, as_json: bool) -> ExitCode:
     else:
         err().line("consentry ledger verify: the sidecar could not read its ledger; see its log")
     return ExitCode.OK if answer.is_done else ExitCode.FINDINGS
+
+
+class RemoteRecorder:
+    """Into the ledger of a running sidecar, which looks at every event itself."""
+
+    def __init__(self, target: str) -> None:
+        self._client: Final = LedgerKeeper(target)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.__exit__(kind, problem, trace)
+
+    def record(self, events: Sequence[ConsentEvent]) -> tuple[int, dict[int, tuple[str, str]]]:
+        """How many are new; what was refused of them, by index: field and code.
+
+        Raises:
+            CommandError: no answer came.
+        """
+        messages = [encode_event(event).event for event in events]
+        refused: dict[int, tuple[str, str]] = {}
+        while len(refused) < len(messages):
+            left = [index for index in range(len(messages)) if index not in refused]
+            try:
+                answer = self._client.record(messages[index] for index in left)
+            except RefusedError as problem:
+                named = [_EVENT_FIELD.fullmatch(field) for field, _ in problem.violations]
+                for match, (_, code) in zip(named, problem.violations, strict=True):
+                    if match is None:
+                        raise CommandError(str(problem), ExitCode.LEDGER) from problem
+                    refused.setdefault(left[int(match[1])], (match[2], code))
+            except ConsentryError as problem:
+                raise CommandError(str(problem), ExitCode.LEDGER) from problem
+            else:
+                return sum(not told.is_replay for told in answer.recorded), refused
+        return 0, refused

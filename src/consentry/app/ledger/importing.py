@@ -1,0 +1,280 @@
+"""`consentry ledger import`: every row is looked at before the first one is recorded."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol, TextIO
+
+from consentry.app.exit_codes import ExitCode
+from consentry.app.ledger.place import CommandError, add_place, find_place
+from consentry.app.ledger.remote import RemoteRecorder, add_target
+from consentry.app.output import ProgressBar, counted, err, out
+from consentry.app.policy_files import compile_path
+from consentry.app.system import ProcessIds, SystemClock
+from consentry.consent.errors import EventRefusedError, IdempotencyConflictError
+from consentry.consent.exchange.files import (
+    Maker,
+    Outcome,
+    ReadEvent,
+    Refusal,
+    one_event,
+    read_csv,
+    read_ndjson,
+    signal_maker,
+)
+from consentry.consent.known_names import KnownNames
+from consentry.consent.signals.events import SignalMap, gpc_events, gpp_events, tcf_events
+from consentry.consent.sqlite import SqliteLedger
+from consentry.consent.validate import MAX_BATCH, check_events
+from consentry.model.consent import ConsentEvent
+
+IMPORT_HELP: Final = "record events from a file; tell every row that is refused, and why"
+_SIGNALS: Final = {"tcf": tcf_events, "gpp": gpp_events, "gpc": gpc_events}
+_NUMBERED: Final = ("purposes", "interests", "special_features", "sensitive")
+_SHOWN: Final = 20
+
+
+class Recorder(Protocol):
+    """Where events go."""
+
+    def record(self, events: Sequence[ConsentEvent]) -> tuple[int, dict[int, tuple[str, str]]]:
+        """How many are new; what was refused of them, by index: field and code."""
+        ...
+
+
+@dataclass
+class Report:
+    """What became of the rows of one file."""
+
+    events: list[ReadEvent] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    added: int = 0
+    unproven: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts."""
+        return {
+            "events": len(self.events),
+            "recorded": self.added,
+            "unproven": self.unproven,
+            "refused": [
+                {"line": r.line, "field": r.field, "code": r.code} for r in self.refusals
+            ],
+        }  # fmt: skip
+
+
+def add_import(parser: argparse.ArgumentParser) -> None:
+    """The flags of `import`."""
+    add_place(parser)
+    add_target(parser)
+    add = parser.add_argument
+    add("file", metavar="FILE", help="the rows; - for standard input")
+    add(
+        "--format",
+        choices=("ndjson", "csv", *_SIGNALS),
+        help="of events: ndjson, csv; of signals in rows of NDJSON or CSV: tcf, gpp, gpc"
+        " (default: by the file's name)",
+    )
+    add("--map", type=Path, metavar="FILE", help="TOML: what a signal's numbers stand for")
+    add("--policies", metavar="DIR", help="policies whose names the events use (default: policies)")
+    add("--check", action="store_true", help="look at every row and record none")
+    add("--skip-refused", action="store_true", help="record the rest though some are refused")
+    add("--refused", type=Path, metavar="FILE", help="write every refused row there, as NDJSON")
+    add("--json", action="store_true", help="report as JSON")
+
+
+def import_events(options: argparse.Namespace) -> ExitCode:
+    """0 where every row was recorded, 1 where some were refused."""
+    report = Report()
+    for outcome in read_rows(options):
+        if isinstance(outcome, Refusal):
+            report.refusals.append(outcome)
+        else:
+            report.events.append(outcome)
+    may_record = not options.check and (options.skip_refused or not report.refusals)
+    with _recorder(options) as recorder:
+        _look(report, recorder if isinstance(recorder, LocalRecorder) else None)
+        may_record = may_record and (options.skip_refused or not report.refusals)
+        if may_record and recorder is not None:
+            _record(report, recorder)
+    tell(report, options, was_recorded=may_record)
+    return ExitCode.FINDINGS if report.refusals else ExitCode.OK
+
+
+def _look(report: Report, recorder: LocalRecorder | None) -> None:
+    """Refuses what is malformed, or names what the policies do not have."""
+    now_us = SystemClock().now_us()
+    good = []
+    for read in report.events:
+        try:
+            check_events([read.event], now_us)
+        except EventRefusedError as problem:
+            report.refusals.append(Refusal(read.line, problem.field, problem.code))
+            continue
+        unknown = recorder.names.unknown_in(read.event) if recorder is not None else []
+        if unknown:
+            entry = unknown[0]
+            report.refusals.append(Refusal(read.line, entry.field, f"{entry.kind}_unknown"))
+            continue
+        good.append(read)
+    report.events = good
+    report.unproven = sum(not read.event.proof.method for read in good)
+
+
+def _record(report: Report, recorder: Recorder) -> None:
+    bar = ProgressBar("recording")
+    try:
+        for start in range(0, len(report.events), MAX_BATCH):
+            batch = report.events[start : start + MAX_BATCH]
+            added, refused = recorder.record([read.event for read in batch])
+            report.added += added
+            for index, (name, code) in sorted(refused.items()):
+                report.refusals.append(Refusal(batch[index].line, name, code))
+            bar(start + len(batch), len(report.events))
+    finally:
+        bar.close()
+
+
+def tell(report: Report, options: argparse.Namespace, *, was_recorded: bool) -> None:
+    """The report, for people or as JSON; every refused row to a file where one is named."""
+    report.refusals.sort(key=lambda refusal: refusal.line)
+    if options.refused is not None:
+        with options.refused.open("w", encoding="utf-8") as file:
+            for entry in report.as_json()["refused"]:
+                file.write(json.dumps(entry) + "\n")
+    if options.json:
+        out().json(report.as_json())
+        return
+    for refusal in report.refusals[:_SHOWN]:
+        where = f"line {refusal.line}" + (f", {refusal.field}" if refusal.field else "")
+        err().line(f"{where}: {refusal.code}")
+    if len(report.refusals) > _SHOWN:
+        err().line(f"... and {len(report.refusals) - _SHOWN:,} more; --refused FILE has them all")
+    known = len(report.events) - report.added
+    if was_recorded:
+        out().line(f"recorded: {counted(report.added, 'event')}; {known:,} were there already")
+    else:
+        out().line(f"nothing was recorded; {counted(len(report.events), 'event')} could be")
+    if report.unproven:
+        out().line(f"{report.unproven:,} without a proof: a consent among them stands as unproven")
+    if report.refusals:
+        out().line(f"refused: {counted(len(report.refusals), 'row')}")
+
+
+def read_rows(options: argparse.Namespace) -> Iterator[Outcome]:
+    """Every row of the file as an event or a refusal.
+
+    Raises:
+        CommandError: the format is not known, or the map cannot be read.
+        OSError: the file cannot be read.
+    """
+    name = options.file
+    form = options.format or ("csv" if name.endswith(".csv") else "ndjson")
+    make: Maker = one_event
+    if form in _SIGNALS:
+        names = read_map(options.map)
+        make = signal_maker(partial(_SIGNALS[form], names=names))
+    is_csv = form == "csv" or (form in _SIGNALS and name.endswith(".csv"))
+    read = read_csv if is_csv else read_ndjson
+    with _opened(name) as file:
+        try:
+            yield from read(file, make)
+        except UnicodeDecodeError as problem:
+            raise CommandError(f"{name} is not UTF-8 text", ExitCode.USAGE) from problem
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[TextIO]:
+    if name == "-":
+        import sys  # noqa: PLC0415 (only for standard input)
+
+        yield sys.stdin
+        return
+    with open(name, encoding="utf-8-sig", newline="") as file:  # noqa: PTH123 (a name from words)
+        yield file
+
+
+def read_map(path: Path | None) -> SignalMap:
+    """What a signal's numbers stand for.
+
+    Raises:
+        CommandError: the file is not such a map.
+    """
+    if path is None:
+        return SignalMap()
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        for name in _NUMBERED:
+            if name in said:
+                said[name] = {int(number): str(text) for number, text in said[name].items()}
+        return SignalMap(**said)
+    except (OSError, ValueError, TypeError, AttributeError) as problem:
+        raise CommandError(
+            f"{path} is not a map of signals: {problem}", ExitCode.USAGE
+        ) from problem
+
+
+@contextmanager
+def _recorder(options: argparse.Namespace) -> Iterator[Recorder | None]:
+    if options.target:
+        with RemoteRecorder(options.target) as remote:
+            yield remote
+        return
+    from consentry.app.settings import SettingsError, load_settings  # noqa: PLC0415
+
+    flags: Mapping[str, Any] = {"policies": {"path": options.policies}} if options.policies else {}
+    try:
+        policies = load_settings(flags, options.config).policies.path
+    except SettingsError as problem:
+        raise CommandError("; ".join(problem.problems), ExitCode.USAGE) from problem
+    compiled = compile_path(policies)
+    if compiled.result.program is None or compiled.has_errors:
+        raise CommandError(
+            f"the policies in {policies} do not compile: see consentry check", ExitCode.USAGE
+        )
+    names = KnownNames(compiled.result.program)
+    if options.check:
+        yield LocalRecorder(None, names)
+        return
+    place = find_place(options)
+    if not place.ledger.parent.is_dir():
+        raise CommandError(f"there is no ledger at {place.ledger}", ExitCode.LEDGER)
+    clock = SystemClock()
+    ledger = SqliteLedger(place.ledger, clock=clock, ids=ProcessIds(), anchor=place.anchor)
+    try:
+        clock.start_from(ledger.newest_us())
+        yield LocalRecorder(ledger, names)
+    finally:
+        ledger.close()
+
+
+class LocalRecorder:
+    """Into a ledger that no sidecar owns just now."""
+
+    def __init__(self, ledger: SqliteLedger | None, names: KnownNames) -> None:
+        self._ledger: Final = ledger
+        self.names: Final = names
+
+    def record(self, events: Sequence[ConsentEvent]) -> tuple[int, dict[int, tuple[str, str]]]:
+        """Records all that can be; see `Recorder`."""
+        refused: dict[int, tuple[str, str]] = {}
+        while self._ledger is not None:
+            left = [index for index in range(len(events)) if index not in refused]
+            if not left:
+                break
+            try:
+                recorded = self._ledger.record([events[index] for index in left])
+            except IdempotencyConflictError as problem:
+                refused[left[problem.index]] = ("idempotency_key", "idempotency_conflict")
+            except EventRefusedError as problem:
+                refused[left[problem.index]] = (problem.field, problem.code)
+            else:
+                return sum(not told.is_replay for told in recorded), refused
+        return 0, refused
