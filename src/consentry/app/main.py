@@ -25,6 +25,8 @@ VERBS: Final[dict[str, str]] = {
     "packs": "list the law packs, show what is in one, find what is about to change",
     "eval": "answer one question on the command line",
     "explain": "say why an answer is as it is, and what would change it",
+    "statement": "write the public statement of what is done with people's data",
+    "record": "write the record of processing activities (GDPR, Art. 30)",
     "serve": "run the sidecar",
     "ledger": "verify, back up, restore, import, export; forget a person",
     "receipt": "fetch, show and verify signed receipts of consent",
@@ -46,7 +48,7 @@ examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the first word; what follows belongs to the verb."""
-    verbs = "\n".join(f"  {verb:<9}{text}" for verb, text in VERBS.items())
+    verbs = "\n".join(f"  {verb:<11}{text}" for verb, text in VERBS.items())
     parser = argparse.ArgumentParser(
         prog="consentry",
         description=(

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from consentry.app.policy_files import Compiled
+from consentry.app.policy_files import Compiled, compile_set
 from consentry.app.question_input import QuestionError
 from consentry.app.state_folder import ARCHIVE_FOLDER, LEDGER_FILE, LEDGER_FOLDER
-from consentry.compiler.compile import compile_policies
 from consentry.consent.resolver import SubjectView
 from consentry.consent.sqlite_person import read_events
-from consentry.pdp.archive import ArchiveError, PolicyArchive
 
 
 def read_person(
@@ -46,12 +44,6 @@ def compile_archived(state: Path, digest: str) -> Compiled:
         QuestionError: it is not in the archive, or damaged.
     """
     try:
-        kept = PolicyArchive(state / ARCHIVE_FOLDER).load(digest)
-    except ArchiveError as problem:
+        return compile_set(f"{state / ARCHIVE_FOLDER}:{digest}")
+    except ValueError as problem:
         raise QuestionError(str(problem)) from None
-    result = compile_policies(kept.sources, kept.packs)
-    return Compiled(
-        result=result,
-        sources={source.name: source for source in (*kept.packs.values(), *kept.sources)},
-        diagnostics=tuple(result.diagnostics),
-    )

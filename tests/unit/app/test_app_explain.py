@@ -183,7 +183,7 @@ def test_archived_policy_set_answers_by_its_digest(consentry: Run, state: Path) 
 
     assert told.stdout.startswith("DENY  consent_withdrawn")
     assert unknown.returncode == 2
-    assert "is not kept or damaged" in unknown.stderr
+    assert "keeps no policy set" in unknown.stderr
 
 
 def test_position_that_the_ledger_has_not_reached_is_refused(consentry: Run, state: Path) -> None:

@@ -1,0 +1,49 @@
+"""Pages from templates: one file each, with its style inside, without scripts and without requests.
+
+Every value is escaped by the template engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from consentry.publish.statement import Statement
+
+
+def render_statement_html(
+    statement: Statement,
+    phrase: Callable[[str], str],
+    alternates: Sequence[tuple[str, str]] = (),
+) -> str:
+    """The statement as a page; `alternates` are languages and where they are."""
+    template = _environment().get_template("statement.html.j2")
+    return template.render(
+        statement=statement, phrase=phrase, alternates=alternates, style=_style()
+    )
+
+
+def render_page(template: str, **values: object) -> str:
+    """Another page by its template's name."""
+    return _environment().get_template(template).render(style=_style(), **values)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("consentry.publish", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+
+
+@cache
+def _style() -> Markup:
+    folder = resources.files("consentry.publish") / "templates"
+    # SAFETY: our own file, the same in every page.
+    return Markup((folder / "style.css").read_text(encoding="utf-8").strip())  # noqa: S704

@@ -1,0 +1,103 @@
+"""Publications of one policy set: the one way to them for the command line and the doors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from consentry.compiler.texts import texts_of
+from consentry.diagnostics.span import Source
+from consentry.lang.parse import parse_module
+from consentry.lang.translations import TextKey
+from consentry.model.program import Program
+from consentry.publish.html import render_statement_html
+from consentry.publish.jsonld import render_jsonld
+from consentry.publish.markdown import render_markdown
+from consentry.publish.record import RecordRow, build_record
+from consentry.publish.statement import build_statement
+from consentry.publish.wording import Wording
+
+
+class Format(StrEnum):
+    """How a statement is written."""
+
+    HTML = "html"
+    MARKDOWN = "markdown"
+    JSONLD = "jsonld"
+
+
+MEDIA_TYPES: Final = {
+    Format.HTML: "text/html; charset=utf-8",
+    Format.MARKDOWN: "text/markdown; charset=utf-8",
+    Format.JSONLD: "application/ld+json",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A publication: its text, and what is not translated in it."""
+
+    text: str
+    missing: tuple[TextKey, ...]
+
+
+def merge_texts(packs: Mapping[TextKey, str], own: Mapping[TextKey, str]) -> Mapping[TextKey, str]:
+    """The texts of a set and of its packs; the set's stand before those of a pack.
+
+    A pack's texts of data and purposes are about standard keys, which may read like the set's own.
+    """
+    words = {key: text for key, text in packs.items() if key[0] not in ("data", "purpose")}
+    return {**words, **own}
+
+
+def _texts(sources: Iterable[Source]) -> Mapping[TextKey, str]:
+    return texts_of([parse_module(source).module for source in sources])
+
+
+class Publisher:
+    """Writes the publications of one policy set. Pure; any thread may use it."""
+
+    def __init__(
+        self, program: Program, sources: Iterable[Source], packs: Iterable[Source]
+    ) -> None:
+        """`sources` are the texts of the set, `packs` those of the packs that it may use."""
+        self._program: Final = program
+        self._own: Final = merge_texts(_texts(packs), _texts(sources))
+
+    def statement(
+        self,
+        kind: Format,
+        language: str,
+        translated: Mapping[TextKey, str],
+        *,
+        previous: Program | None = None,
+        alternates: Sequence[tuple[str, str]] = (),
+    ) -> Published:
+        """The statement in one language.
+
+        Raises:
+            UnknownLanguageError: the frame has no phrases in it.
+        """
+        wording = Wording(language, self._own, translated)
+        statement = build_statement(self._program, wording, previous)
+        match kind:
+            case Format.HTML:
+                text = render_statement_html(statement, wording.phrase, alternates)
+            case Format.MARKDOWN:
+                text = render_markdown(statement, wording.phrase)
+            case Format.JSONLD:
+                text = render_jsonld(self._program, wording)
+        return Published(text=text, missing=wording.missing)
+
+    def record(
+        self, language: str, translated: Mapping[TextKey, str]
+    ) -> tuple[tuple[RecordRow, ...], Wording]:
+        """The record of processing, and the wording it was written in.
+
+        Raises:
+            UnknownLanguageError: as `statement`.
+        """
+        wording = Wording(language, self._own, translated)
+        return build_record(self._program, wording), wording
