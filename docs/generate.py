@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
@@ -20,15 +20,19 @@ from pydantic import BaseModel
 
 from consentry.app.settings import Settings
 from consentry.compiler.compile import compile_policies
-from consentry.compiler.load import STRICT_PACK
+from consentry.compiler.load import CORE_PACK, STRICT_PACK
 from consentry.compiler.pack_contents import PackContents, read_contents
+from consentry.compiler.symbols import Symbols
+from consentry.compiler.texts import texts_of
 from consentry.diagnostics.code_info import CodeInfo, Stage
-from consentry.diagnostics.code_samples import EXAMPLES_AT_US
+from consentry.diagnostics.code_samples import EXAMPLES_AT_US, SET
 from consentry.diagnostics.codes import CODES
 from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.render import render_text
 from consentry.diagnostics.span import Source
+from consentry.lang.parse import parse_module
 from consentry.pdp.sources import read_packs
+from consentry.pdp.translations import read_pack_translations, texts_in
 from consentry.telemetry.metrics import Metrics
 
 DOCS = Path(__file__).resolve().parent
@@ -37,6 +41,11 @@ CONFIGURATION = """\
 Defaults, then a TOML file (`--config FILE`, or `CONSENTRY_CONFIG`), then environment variables,
 then flags: the later wins. An unknown key is refused, in the file and in the environment. Units
 stand in the names: `_s` seconds, `_bytes` bytes. Lists in the environment are JSON."""
+VOCABULARY = """\
+What the pack `core` declares, which every policy set has. `as` maps a field to a data category and
+a purpose to a data use: those of the fideslang taxonomy, 3.1, described in our own words, and a few
+of our own. A key carries the tags of the keys above it. What more the laws want to know (facts of a
+person, a recipient, a record) is declared in the pack `law`: `consentry packs --text law`."""
 MAX_SHOWN_LINES = 40
 MAX_SHOWN_COLUMNS = 120
 STAGES = {
@@ -195,12 +204,45 @@ def law_packs() -> list[PackContents]:
     return [pack for pack in packs if pack.regimes and pack.name != STRICT_PACK]
 
 
+def vocabulary_rows(symbols: Symbols) -> Iterator[tuple[str, str, Mapping[str, frozenset[str]]]]:
+    """Tables of the vocabulary: heading, table of its translation, words with their tags."""
+    yield "Tags", "tag", dict.fromkeys(symbols.tags, frozenset[str]())
+    yield "Qualities of consent", "tag", dict.fromkeys(symbols.qualities, frozenset[str]())
+    yield "Actions", "action", symbols.actions
+    yield "Channels", "channel", symbols.channels
+    yield "Standard data categories", "data", symbols.categories
+    yield "Standard data uses", "purpose", symbols.uses
+    yield "Reasons, the primary one first", "reason", dict.fromkeys(symbols.reasons, frozenset())
+
+
+def vocabulary_page() -> str:
+    """Every word that a policy set has without declaring it, in English and in Thai."""
+    packs = read_packs()
+    symbols = compile_policies([Source("example.policy", SET)], packs).symbols
+    assert symbols is not None
+    texts = texts_of([parse_module(packs[CORE_PACK]).module])
+    thai = texts_in("th", read_pack_translations()[CORE_PACK])
+    lines = [MADE, "", "# Vocabulary", "", VOCABULARY]
+    for heading, kind, words in vocabulary_rows(symbols):
+        has_tags = any(words.values())
+        lines += ["", f"## {heading}", ""]
+        lines += ["| word | meaning | in Thai |" + (" tags |" if has_tags else "")]
+        lines += ["| --- | --- | --- |" + (" --- |" if has_tags else "")]
+        for word, tags in words.items():
+            key = (kind, word)
+            row = f"| `{word}` | {texts.get(key, '')} | {thai.get(key, '')} |"
+            shown = ", ".join(f"`{tag}`" for tag in sorted(tags))
+            lines.append(row + (f" {shown} |" if has_tags else ""))
+    return "\n".join([*lines, ""])
+
+
 def pages() -> dict[Path, str]:
     """Every generated page by its place."""
     made = {DOCS / "diagnostics" / f"{c}.md": diagnostic_page(i) for c, i in CODES.items()}
     made[DOCS / "diagnostics" / "README.md"] = diagnostics_index()
     made[DOCS / "operators" / "metrics.md"] = metrics_page()
     made[DOCS / "operators" / "configuration.md"] = configuration_page()
+    made[DOCS / "policy-authors" / "vocabulary.md"] = vocabulary_page()
     for pack in law_packs():
         made[DOCS / "packs" / "rules" / f"{pack.name}.md"] = pack_rules_page(pack)
     return made
