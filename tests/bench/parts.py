@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tests.bench import client_cache, conditions, engine, h2, peer_series, unary
+from tests.bench import client_cache, conditions, engine, h2, peer_series, propagation, unary
 from tests.bench.peers.install import PeerMissingError
 from tests.bench.report import Figures, say, table
 
@@ -62,6 +62,21 @@ def measure_conditions(*, is_quick: bool) -> Figures:
     )
     series = conditions.measure_doors(rounds=rounds, calls=3_000, say=say)
     shown["doors"] = table("Doors, 1 in flight: server CPU per call", series, "TCP", {})
+    return shown
+
+
+def measure_propagation(*, is_quick: bool) -> Figures:
+    """A withdrawal at one of eight sidecars, until each of them denies."""
+    rounds = 10 if is_quick else 60
+    shown: Figures = {}
+    print(f"\nPropagation of a withdrawal to {propagation.SIDECARS} sidecars, ms")
+    print(f"  {'':<14}{'p50':>9}{'p99':>9}{'worst':>9}   goal")
+    for kind in ("direct", "node"):
+        taken = [s * 1_000 for s in propagation.measure(kind, rounds, say)]
+        at = [taken[int((len(taken) - 1) * share)] for share in (0.5, 0.99, 1.0)]
+        figures = "".join(f"{ms:>9.1f}" for ms in at)
+        print(f"  {kind:<14}{figures}   p50 <= 50, p99 <= 250")
+        shown[kind] = {"p50_ms": at[0], "p99_ms": at[1], "worst_ms": at[2], "count": len(taken)}
     return shown
 
 
@@ -137,5 +152,6 @@ PARTS: Final[dict[str, Callable[..., Figures]]] = {
     "client": measure_client,
     "conditions": measure_conditions,
     "peers": measure_peers,
+    "propagation": measure_propagation,
 }
 """By the names that `--only` takes; each is called with `is_quick`."""
