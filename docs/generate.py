@@ -207,7 +207,7 @@ def law_packs() -> list[PackContents]:
 def vocabulary_rows(symbols: Symbols) -> Iterator[tuple[str, str, Mapping[str, frozenset[str]]]]:
     """Tables of the vocabulary: heading, table of its translation, words with their tags."""
     yield "Tags", "tag", dict.fromkeys(symbols.tags, frozenset[str]())
-    yield "Qualities of consent", "tag", dict.fromkeys(symbols.qualities, frozenset[str]())
+    yield "Qualities of consent", "tag", dict.fromkeys(sorted(symbols.qualities), frozenset[str]())
     yield "Actions", "action", symbols.actions
     yield "Channels", "channel", symbols.channels
     yield "Standard data categories", "data", symbols.categories
