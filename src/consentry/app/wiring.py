@@ -24,12 +24,16 @@ from consentry.pdp.folder import look_at_folder
 from consentry.pdp.past_policies import PastPolicies
 from consentry.pdp.policy_store import LoadResult, PolicyStore
 from consentry.pdp.sources import read_packs, read_policy_folder
+from consentry.pdp.translations import read_pack_translations, read_translations
 from consentry.pdp.watcher import PolicyWatcher
 from consentry.server.codec import ProtoCodec
 from consentry.server.explain_service import ExplainMethods
 from consentry.server.handles import new_handles
 from consentry.server.options import BoundAddresses, ServerOptions
 from consentry.server.sidecar import Sidecar
+from consentry.server.statement_service import StatementMethods
+from consentry.server.statements import Statements, Texts
+from consentry.server.transparency import transparency_routes
 from consentry.telemetry.audit import AuditLog
 from consentry.telemetry.audit_file import FileSink, load_hash_key
 from consentry.telemetry.metrics import Metrics
@@ -79,6 +83,7 @@ class Application:
             cache_mode=CacheMode(cache.mode),
             max_age_s=cache.max_age_s,
         )
+        past, statements = PastPolicies(archive), self._statements(clock)
         self.sidecar = Sidecar(
             decider=self.point,
             ledger=self.ledger,
@@ -92,15 +97,24 @@ class Application:
             further=(
                 *opened.keeping,
                 *receipt_services(settings, opened, self.store, clock),
-                ExplainMethods(
-                    policies=self.store,
-                    past=PastPolicies(archive),
-                    ledger=self.ledger,
-                    clock=clock,
-                ),
+                ExplainMethods(policies=self.store, past=past, ledger=self.ledger, clock=clock),
+                StatementMethods(statements, past),
             ),
+            pages=transparency_routes(statements),
             handles=handles,
         )
+
+    def _statements(self, clock: SystemClock) -> Statements:
+        folder = self.settings.policies.path
+        packs = [each for found in read_pack_translations().values() for each in found]
+        texts = Texts(
+            packs=self.store.packs,
+            translations=lambda: read_translations(folder)[0],
+            pack_translations=tuple(packs),
+        )
+        statements = Statements(policies=self.store, texts=texts, clock=clock)
+        self.store.on_change(statements.note_change)
+        return statements
 
     def _open_policies(self, clock: SystemClock, archive: PolicyArchive) -> None:
         settings = self.settings.policies

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from consentry.compiler.load import OWN_PACKS
 from consentry.compiler.texts import texts_of
 from consentry.diagnostics.span import Source
 from consentry.lang.parse import parse_module
@@ -62,9 +63,14 @@ class Publisher:
     def __init__(
         self, program: Program, sources: Iterable[Source], packs: Iterable[Source]
     ) -> None:
-        """`sources` are the texts of the set, `packs` those of the packs that it may use."""
+        """`sources` are the texts of the set, `packs` those of the packs that it may use beside
+        the set's own.
+        """
         self._program: Final = program
-        self._own: Final = merge_texts(_texts(packs), _texts(sources))
+        files = tuple(sources)
+        own_packs = [source for source in files if source.name.startswith(OWN_PACKS)]
+        policies = [source for source in files if not source.name.startswith(OWN_PACKS)]
+        self._own: Final = merge_texts(_texts([*packs, *own_packs]), _texts(policies))
 
     def statement(
         self,

@@ -1,4 +1,4 @@
-"""The small HTTP port: metrics, liveness, readiness, version.
+"""The small HTTP port: metrics, liveness, readiness, version, and pages for people.
 
 One request a connection and a bounded life for each: whoever is slow, silent or endless is cut off
 and costs no more than a connection. Runs in a thread and an event loop of its own.
@@ -10,7 +10,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import uvicorn
@@ -30,9 +30,15 @@ Expose = Callable[[str], tuple[bytes, str]]
 
 
 def build_app(
-    *, expose: Expose, find_unreadiness: Callable[[], str | None], version: dict[str, str]
+    *,
+    expose: Expose,
+    find_unreadiness: Callable[[], str | None],
+    version: dict[str, str],
+    pages: Sequence[Route] = (),
 ) -> Starlette:
-    """The application. `find_unreadiness` gives a reason code, None when ready."""
+    """The application. `find_unreadiness` gives a reason code, None when ready; `pages` are for
+    people.
+    """
 
     async def metrics(request: Request) -> Response:
         # Rendered on the loop: many scrapes at once wait for each other and for nobody else.
@@ -57,6 +63,7 @@ def build_app(
             Route("/livez", livez),
             Route("/readyz", readyz),
             Route("/version", tell_version),
+            *pages,
         ]
     )
     app.router.redirect_slashes = False

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
+from starlette.routing import Route
+
 from consentry.model.ports import Clock
 from consentry.server.addresses import open_tcp_socket, parse_host_port
 from consentry.server.at_least import WaitFor, waiting
@@ -109,19 +111,19 @@ class Sidecar:
         handles: Handles | None = None,
         is_ledger_usable: LedgerProbe | None = None,
         further: Sequence[Service] = (),
+        pages: Sequence[Route] = (),
         feeding: ConsentFeedMethods | None = None,
         wait_for: WaitFor | None = None,
     ) -> None:
         """`handles` are those of the answers: without any, nobody is told of a match. `further` are
-        services whose methods may wait, `feeding` serves sidecars that follow this one, and
-        `wait_for` waits for a ledger position.
+        services whose methods may wait, `pages` are served to people, `feeding` serves sidecars
+        that follow this one, and `wait_for` waits for a ledger position.
         """
-        self._options: Final = options
+        self._options, self._pages = options, pages
         self._policies: Final = policies
         self._ledger: Final = ledger
         self._probe: Final = is_ledger_usable or self._can_read_ledger
-        self._is_draining = threading.Event()
-        self._is_stopped = threading.Event()
+        self._is_draining, self._is_stopped = threading.Event(), threading.Event()
         # Held while the doors are closed; guards `_is_closed`.
         self._stop_lock = threading.Lock()
         self._is_closed = False
@@ -140,10 +142,10 @@ class Sidecar:
             ledger=ledger, policies=policies, clock=clock, metrics=metrics, tokens=PageTokens()
         )
         policy = PolicyMethods(policies, after_reload=self.refresh_health)
+        followed = self.watch.streams() | (feeding.streams() if feeding else {})
         self._main: Final = GrpcServer(
             self._deciding(metrics, decider, wait_for)
-            | self._streaming(metrics, SERVER_STREAM, self.watch.streams())
-            | self._streaming(metrics, SERVER_STREAM, feeding.streams() if feeding else {})
+            | self._streaming(metrics, SERVER_STREAM, followed)
             | self._guarded(metrics, consent.behaviours(), self.pools.wait, wait_for)
             | self._guarded(metrics, _all_behaviours((policy, *further)), self.pools.wait)
             | self.health.entries()
@@ -244,6 +246,7 @@ class Sidecar:
             expose=self._metrics.expose,
             find_unreadiness=self.find_unreadiness,
             version={"version": self._options.version},
+            pages=self._pages,
         )
         self._http = HttpDoor(app, listener, self._options)
         return str(type(address)(address.host, listener.getsockname()[1]))

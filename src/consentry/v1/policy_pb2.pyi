@@ -39,6 +39,30 @@ SEVERITY_ERROR: Severity.ValueType  # 1
 SEVERITY_WARNING: Severity.ValueType  # 2
 Global___Severity: _TypeAlias = Severity  # noqa: Y015
 
+class _StatementFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StatementFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StatementFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STATEMENT_FORMAT_UNSPECIFIED: _StatementFormat.ValueType  # 0
+    """Read as HTML."""
+    STATEMENT_FORMAT_HTML: _StatementFormat.ValueType  # 1
+    STATEMENT_FORMAT_MARKDOWN: _StatementFormat.ValueType  # 2
+    STATEMENT_FORMAT_JSONLD: _StatementFormat.ValueType  # 3
+    """JSON-LD in terms of the W3C Data Privacy Vocabulary."""
+
+class StatementFormat(_StatementFormat, metaclass=_StatementFormatEnumTypeWrapper):
+    """How a statement is written."""
+
+STATEMENT_FORMAT_UNSPECIFIED: StatementFormat.ValueType  # 0
+"""Read as HTML."""
+STATEMENT_FORMAT_HTML: StatementFormat.ValueType  # 1
+STATEMENT_FORMAT_MARKDOWN: StatementFormat.ValueType  # 2
+STATEMENT_FORMAT_JSONLD: StatementFormat.ValueType  # 3
+"""JSON-LD in terms of the W3C Data Privacy Vocabulary."""
+Global___StatementFormat: _TypeAlias = StatementFormat  # noqa: Y015
+
 @_typing.final
 class GetPolicySetRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -280,3 +304,73 @@ class Diagnostic(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Diagnostic: _TypeAlias = Diagnostic  # noqa: Y015
+
+@_typing.final
+class GetStatementRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    SINCE_DIGEST_FIELD_NUMBER: _builtins.int
+    format: Global___StatementFormat.ValueType
+    language: _builtins.str
+    """BCP 47; empty: "en"."""
+    since_digest: _builtins.str
+    """An archived policy set: what changed since is told. Empty: since the set before, if this sidecar
+    has had one. One that is not kept: NOT_FOUND.
+    """
+    def __init__(
+        self,
+        *,
+        format: Global___StatementFormat.ValueType = ...,
+        language: _builtins.str = ...,
+        since_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "language", b"language", "since_digest", b"since_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatementRequest: _TypeAlias = GetStatementRequest  # noqa: Y015
+
+@_typing.final
+class GetStatementResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    POLICY_DIGEST_FIELD_NUMBER: _builtins.int
+    UNTRANSLATED_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    media_type: _builtins.str
+    language: _builtins.str
+    policy_digest: _builtins.str
+    """Of the set that the statement was written from, which is the one that decides."""
+    @_builtins.property
+    def untranslated(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is not translated and stands in the language of the policies: kind and name."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Languages in which a statement can be asked for."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        media_type: _builtins.str = ...,
+        language: _builtins.str = ...,
+        policy_digest: _builtins.str = ...,
+        untranslated: _abc.Iterable[_builtins.str] | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "languages", b"languages", "media_type", b"media_type", "policy_digest", b"policy_digest", "text", b"text", "untranslated", b"untranslated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatementResponse: _TypeAlias = GetStatementResponse  # noqa: Y015

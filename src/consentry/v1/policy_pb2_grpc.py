@@ -50,6 +50,11 @@ class PolicyServiceStub(object):
                 request_serializer=consentry_dot_v1_dot_policy__pb2.ReloadPoliciesRequest.SerializeToString,
                 response_deserializer=consentry_dot_v1_dot_policy__pb2.ReloadPoliciesResponse.FromString,
                 _registered_method=True)
+        self.GetStatement = channel.unary_unary(
+                '/consentry.v1.PolicyService/GetStatement',
+                request_serializer=consentry_dot_v1_dot_policy__pb2.GetStatementRequest.SerializeToString,
+                response_deserializer=consentry_dot_v1_dot_policy__pb2.GetStatementResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer(object):
@@ -78,6 +83,13 @@ class PolicyServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStatement(self, request, context):
+        """The public statement of what is done with people's data, of the very set that decides now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +107,11 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.ReloadPolicies,
                     request_deserializer=consentry_dot_v1_dot_policy__pb2.ReloadPoliciesRequest.FromString,
                     response_serializer=consentry_dot_v1_dot_policy__pb2.ReloadPoliciesResponse.SerializeToString,
+            ),
+            'GetStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatement,
+                    request_deserializer=consentry_dot_v1_dot_policy__pb2.GetStatementRequest.FromString,
+                    response_serializer=consentry_dot_v1_dot_policy__pb2.GetStatementResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +196,33 @@ class PolicyService(object):
             '/consentry.v1.PolicyService/ReloadPolicies',
             consentry_dot_v1_dot_policy__pb2.ReloadPoliciesRequest.SerializeToString,
             consentry_dot_v1_dot_policy__pb2.ReloadPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/consentry.v1.PolicyService/GetStatement',
+            consentry_dot_v1_dot_policy__pb2.GetStatementRequest.SerializeToString,
+            consentry_dot_v1_dot_policy__pb2.GetStatementResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class PolicyServiceStub:
     """Reads the policy source again now. A broken set is refused with its diagnostics while the
     active one goes on serving.
     """
+    GetStatement: _grpc.UnaryUnaryMultiCallable[_policy_pb2.GetStatementRequest, _policy_pb2.GetStatementResponse]
+    """The public statement of what is done with people's data, of the very set that decides now."""
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
@@ -55,6 +57,8 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Reads the policy source again now. A broken set is refused with its diagnostics while the
     active one goes on serving.
     """
+    GetStatement: _aio.UnaryUnaryMultiCallable[_policy_pb2.GetStatementRequest, _policy_pb2.GetStatementResponse]  # type: ignore[assignment]
+    """The public statement of what is done with people's data, of the very set that decides now."""
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     """The policy set that decides."""
@@ -84,5 +88,13 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads the policy source again now. A broken set is refused with its diagnostics while the
         active one goes on serving.
         """
+
+    @_abc_1.abstractmethod
+    def GetStatement(
+        self,
+        request: _policy_pb2.GetStatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.GetStatementResponse, _abc.Awaitable[_policy_pb2.GetStatementResponse]]:
+        """The public statement of what is done with people's data, of the very set that decides now."""
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,164 @@
+"""The statement of the very policy set that decides, written when it is asked for and kept.
+
+What is served names the digest of the set that it was written from, and that set is the active one
+at the moment of asking: a served page and the enforced policy cannot differ.
+
+Locks: `_lock` is held while writing, so that many who ask at once wait for one piece of work; it
+guards `_kept` and `_publisher`. `_versions_lock` guards what was active before.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from consentry.diagnostics.span import Source
+from consentry.lang.translations import TextKey, Translation
+from consentry.model.ports import Clock
+from consentry.model.program import Program
+from consentry.pdp.errors import NotReadyError
+from consentry.publish.publisher import MEDIA_TYPES, Format, Publisher, merge_texts
+from consentry.publish.wording import languages
+
+MAX_AGE_S: Final = 60.0
+"""How long a page is kept though its set still decides: translations may have changed."""
+PAGE: Final = "/transparency"
+
+
+class ActiveSet(Protocol):
+    """The active policy set."""
+
+    @property
+    def program(self) -> Program:
+        """What decides."""
+        ...
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """Its texts, without packs."""
+        ...
+
+
+class Policies(Protocol):
+    """Where the active policy set stands."""
+
+    @property
+    def current(self) -> ActiveSet | None:
+        """The set that decides now; None before the first load."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A statement as it goes out."""
+
+    text: str
+    media_type: str
+    language: str
+    digest: str
+    missing: tuple[TextKey, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """Where texts beside the policies come from.
+
+    `packs` are those that a set may use. `translations` reads what stands beside the policies now,
+    `pack_translations` are those of the packs.
+    """
+
+    packs: Mapping[str, Source]
+    translations: Callable[[], Iterable[Translation]]
+    pack_translations: tuple[Translation, ...]
+
+    def translated(self, language: str) -> Mapping[TextKey, str]:
+        """All texts in one language."""
+        return merge_texts(
+            _in(language, self.pack_translations), _in(language, self.translations())
+        )
+
+
+class Statements:
+    """Statements of the active set; any thread may ask."""
+
+    def __init__(self, *, policies: Policies, texts: Texts, clock: Clock) -> None:
+        self._policies: Final = policies
+        self._texts: Final = texts
+        self._clock: Final = clock
+        self._lock: Final = threading.Lock()
+        self._versions_lock: Final = threading.Lock()
+        self._publisher: tuple[ActiveSet, Publisher] | None = None
+        self._kept: dict[tuple[Format, str], tuple[ActiveSet, float, Served]] = {}
+        self._last: Program | None = None
+        self._before: Program | None = None
+
+    def get(self, kind: Format, language: str, *, previous: Program | None = None) -> Served:
+        """The statement of the set that decides now.
+
+        With `previous` it tells what changed since that set, else since the one that was active
+        before in this process, if any was.
+
+        Raises:
+            NotReadyError: no policy set is loaded.
+            UnknownLanguageError: there are no phrases in this language.
+        """
+        active = self._policies.current
+        if active is None:
+            raise NotReadyError("no policy set is loaded")
+        before = previous if previous is not None else self._note(active.program)
+        if previous is not None:
+            return self._write(active, kind, language, before)
+        with self._lock:
+            now_s = self._clock.monotonic_s()
+            kept = self._kept.get((kind, language))
+            if kept is not None and kept[0] is active and now_s - kept[1] < MAX_AGE_S:
+                return kept[2]
+            served = self._write(active, kind, language, before)
+            self._kept[kind, language] = (active, now_s, served)
+            return served
+
+    def _note(self, program: Program) -> Program | None:
+        """The set that was active before this one, as far as anyone asked."""
+        with self._versions_lock:
+            if self._last is None or self._last.digest != program.digest:
+                self._before, self._last = self._last, program
+            return self._before
+
+    def note_change(self, active: ActiveSet) -> None:
+        """Takes note that this set is active now."""
+        self._note(active.program)
+
+    def _write(
+        self, active: ActiveSet, kind: Format, language: str, before: Program | None
+    ) -> Served:
+        made = self._publisher
+        if made is None or made[0] is not active:
+            made = (
+                active,
+                Publisher(active.program, active.sources, self._texts.packs.values()),
+            )
+            self._publisher = made
+        published = made[1].statement(
+            kind,
+            language,
+            self._texts.translated(language),
+            previous=before,
+            alternates=[(each, f"{PAGE}?language={each}") for each in languages()],
+        )
+        return Served(
+            text=published.text,
+            media_type=MEDIA_TYPES[kind],
+            language=language,
+            digest=active.program.digest,
+            missing=published.missing,
+        )
+
+
+def _in(language: str, translations: Iterable[Translation]) -> dict[TextKey, str]:
+    texts: dict[TextKey, str] = {}
+    for translation in translations:
+        if translation.language == language:
+            texts.update(translation.texts)
+    return texts
