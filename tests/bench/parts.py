@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tests.bench import client_cache, conditions, engine, h2, peer_series, propagation, unary
+from tests.bench import (
+    client_cache,
+    conditions,
+    engine,
+    h2,
+    ledger,
+    peer_series,
+    propagation,
+    unary,
+)
 from tests.bench.peers.install import PeerMissingError
 from tests.bench.report import Figures, say, table
 
@@ -101,6 +110,19 @@ def measure_client(*, is_quick: bool) -> Figures:
     return table("Client cache: time of one check at the caller's side", series, "bare call", goals)
 
 
+def measure_ledger(*, is_quick: bool) -> Figures:
+    """Durable events, one and many in a transaction, next to a bare INSERT and commit."""
+    found = ledger.measure(rounds=3 if is_quick else 9, events=200 if is_quick else 1_000, say=say)
+    shown: Figures = {}
+    for size, series in found.items():
+        what = "one event" if size == 1 else f"{size:,} events"
+        title = f"Ledger (SQLite), {what} a commit: wall time of a durable event"
+        shown[f"batch_{size}"] = table(title, series, "bare", {})
+        for side in series.rounds:
+            print(f"  {side}: {1e6 / series.median(side):,.0f} durable events a second")
+    return shown
+
+
 def measure_peers(*, is_quick: bool) -> Figures:
     """Other engines with the same policy and the same question."""
     rounds = 3 if is_quick else 7
@@ -151,6 +173,7 @@ PARTS: Final[dict[str, Callable[..., Figures]]] = {
     "engine": measure_engine,
     "client": measure_client,
     "conditions": measure_conditions,
+    "ledger": measure_ledger,
     "peers": measure_peers,
     "propagation": measure_propagation,
 }
