@@ -18,6 +18,7 @@ from consentry.app.ledger.remote import RemoteRecorder, add_target
 from consentry.app.output import ProgressBar, counted, err, out
 from consentry.app.policy_files import compile_path
 from consentry.app.system import ProcessIds, SystemClock
+from consentry.app.wiring import make_state_folders
 from consentry.consent.errors import EventRefusedError, IdempotencyConflictError
 from consentry.consent.exchange.files import (
     Maker,
@@ -244,8 +245,8 @@ def _recorder(options: argparse.Namespace) -> Iterator[Recorder | None]:
         yield LocalRecorder(None, names)
         return
     place = find_place(options)
-    if not place.ledger.parent.is_dir():
-        raise CommandError(f"there is no ledger at {place.ledger}", ExitCode.LEDGER)
+    if options.ledger is None:
+        make_state_folders(place.ledger.parent.parent)  # consents may come before the first sidecar
     clock = SystemClock()
     ledger = SqliteLedger(place.ledger, clock=clock, ids=ProcessIds(), anchor=place.anchor)
     try:
