@@ -19,7 +19,8 @@ from consentry.pdp.sources import read_packs
 CONTENTS = [read_contents(name, source) for name, source in read_packs().items()]
 LAWS = {pack.name: pack for pack in CONTENTS if pack.regimes and pack.name != STRICT_PACK}
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "packs"
-PURE_ROOMS = ("engine", "model", "consent", "compiler", "lang")
+NOT_SEARCHED = ("packs", "v1", "app", "consent/signals")
+"""Packs are law. Help names it in examples; formats of signals have sections that are called so."""
 NAMES_OF_LAWS = re.compile(
     r"(?i)\b(gdpr|dsgvo|ccpa|cpra|coppa|lgpd|pdpa|modpa|pecr|eprivacy|dpdp|hipaa|2016/679"
     r"|california\w*|maryland|colorado|brazil\w*|thai(land)?|german\w*|france|french|denmark)\b"
@@ -82,14 +83,20 @@ def words_of_code(text: str) -> list[tuple[int, str]]:
 
 
 def test_no_law_stands_in_the_code(project_root: Path) -> None:
+    code = project_root / "src/consentry"
+    searched = [
+        path
+        for path in sorted(code.rglob("*.py"))
+        if not path.relative_to(code).as_posix().startswith(NOT_SEARCHED)
+    ]
     found = [
-        f"{path.relative_to(project_root)}:{line}: {match[0]}"
-        for room in PURE_ROOMS
-        for path in sorted((project_root / "src/consentry" / room).rglob("*.py"))
+        f"{path.relative_to(code)}:{line}: {match[0]}"
+        for path in searched
         for line, word in words_of_code(path.read_text())
         if (match := NAMES_OF_LAWS.search(word))
     ]
 
+    assert len(searched) > 150
     assert found == []
 
 
