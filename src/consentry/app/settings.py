@@ -138,7 +138,7 @@ class ServerSettings(_Section):
         default="127.0.0.1:7471", description="gRPC health only; none: no door."
     )
     http: str | None = Field(
-        default="127.0.0.1:7472", description="/metrics, /livez, /readyz; none: off."
+        default="127.0.0.1:7472", description="/metrics, /livez, /readyz, /transparency; none: off."
     )
     insecure_off_loopback: bool = Field(
         default=False, description="Allow gRPC without TLS on addresses that others can reach."
