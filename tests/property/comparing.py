@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 from random import Random
 
 from generated import NOW_US, draw_events, draw_policies, draw_request
+from generated_laws import draw_lawful_policies, draw_lawful_request
 
 from consentry.compiler.compile import compile_policies
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
+from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Source
 from consentry.engine.evaluate import evaluate
 from consentry.engine.link import LinkedProgram, link
 from consentry.lang.parse import parse_module
+from consentry.lang.tree import Module
 from consentry.model.consent import ConsentEvent, ConsentView
 from consentry.model.decision import Decision
 from consentry.model.request import Request
+from consentry.pdp.sources import read_packs as shipped_packs
 from tests.reference.answers import Answer
 from tests.reference.decide import decide
 from tests.reference.world import World, build_world
-
-_PACKS = Path(__file__).resolve().parents[2] / "src/consentry/packs"
 
 
 @dataclass
@@ -32,6 +34,7 @@ class PolicySet:
     text: str
     linked: LinkedProgram
     world: World
+    notes: tuple[Diagnostic, ...] = ()
 
 
 @dataclass
@@ -47,10 +50,12 @@ class Disagreement:
 
 
 def read_packs() -> dict[str, Source]:
-    return {
-        name: Source(f"{name}.policy", (_PACKS / f"{name}.policy").read_text(encoding="utf-8"))
-        for name in ("core", "strict")
-    }
+    return dict(shipped_packs())
+
+
+@cache
+def tree_of(source: Source) -> Module:
+    return parse_module(source).module
 
 
 def build_policy_set(text: str, packs: dict[str, Source]) -> PolicySet:
@@ -59,13 +64,20 @@ def build_policy_set(text: str, packs: dict[str, Source]) -> PolicySet:
     errors = [diagnostic for diagnostic in result.diagnostics if diagnostic.is_error]
     assert result.program is not None, (errors[:1], text)
     module = parse_module(source).module
-    used = ["core"] if "\nregime " in f"\n{text}" else ["core", "strict"]
-    world = build_world([module], [parse_module(packs[name]).module for name in used])
-    return PolicySet(text, link(result.program), world)
+    # The packs that took part, in their order, `core` first.
+    by_file = {pack.name: pack for pack in packs.values()}
+    used = [by_file[file] for file in result.program.file_names if file in by_file]
+    world = build_world([module], [tree_of(pack) for pack in used])
+    return PolicySet(text, link(result.program), world, result.notes)
 
 
 def draw_policy_set(seed: int, packs: dict[str, Source]) -> PolicySet:
     return build_policy_set(draw_policies(Random(seed)), packs)
+
+
+def draw_lawful_set(seed: int, packs: dict[str, Source]) -> PolicySet:
+    """A house under one to four of the laws that are shipped."""
+    return build_policy_set(draw_lawful_policies(Random(seed)), packs)
 
 
 def ask_engine(
@@ -123,6 +135,11 @@ def find_disagreement(
     if engine == reference:
         return None
     return Disagreement(policies, request, events or [], now_us, engine, reference)
+
+
+def draw_lawful_question(random: Random) -> tuple[Request, list[ConsentEvent] | None]:
+    """As `draw_question`, with the facts that laws ask about."""
+    return draw_lawful_request(random), None if random.random() < 0.1 else draw_events(random)
 
 
 def draw_question(random: Random) -> tuple[Request, list[ConsentEvent] | None]:

@@ -35,12 +35,12 @@ def draw_policies(random: Random) -> str:
     forbids = [f"f{number}" for number in range(random.choice([0, 0, 1, 2]))]
     if random.random() < 0.6:
         parts.append("permit broad { who anyone may anything data anything for anything }")
-    parts += [_rule(random, "permit", f"p{n}", bases) for n in range(random.randint(1, 6))]
-    parts += [_rule(random, "forbid", name, bases) for name in forbids]
-    parts += [_rule(random, "mask", f"m{n}", bases) for n in range(random.randint(0, 3))]
-    parts += [_rule(random, "oblige", f"o{n}", bases) for n in range(random.randint(0, 3))]
+    parts += [draw_rule(random, "permit", f"p{n}", bases) for n in range(random.randint(1, 6))]
+    parts += [draw_rule(random, "forbid", name, bases) for name in forbids]
+    parts += [draw_rule(random, "mask", f"m{n}", bases) for n in range(random.randint(0, 3))]
+    parts += [draw_rule(random, "oblige", f"o{n}", bases) for n in range(random.randint(0, 3))]
     if forbids and random.random() < 0.5:
-        parts.append(_exception(random, random.choice(forbids), bases))
+        parts.append(draw_exception(random, random.choice(forbids), bases))
     parts += [_regime(random, number, bases) for number in range(own_regimes)]
     random.shuffle(parts)
     return "\n".join(parts)
@@ -102,7 +102,7 @@ def _some(random: Random, items: Sequence[str], most: int = 3) -> str:
     return ", ".join(random.sample(list(items), random.randint(1, min(most, len(items)))))
 
 
-def _rule(
+def draw_rule(
     random: Random, word: str, name: str, bases: Sequence[str], *, is_law: bool = False
 ) -> str:
     is_required = word == "permit" and not is_law
@@ -140,8 +140,8 @@ def _rule(
     return f"{word} {name}{code} {{ {' '.join(clauses)} }}"
 
 
-def _exception(random: Random, lifted: str, bases: Sequence[str]) -> str:
-    rule = _rule(random, "exception", "lifting", bases)
+def draw_exception(random: Random, lifted: str, bases: Sequence[str]) -> str:
+    rule = draw_rule(random, "exception", "lifting", bases)
     rule = rule.split(" until ")[0].rstrip("} ") if " until " in rule else rule.rstrip("} ")
     end = random.choice(DATES[3:])
     if " from " in rule:
@@ -167,12 +167,12 @@ def _regime(random: Random, number: int, bases: Sequence[str]) -> str:
         for place, basis in enumerate(bases[1:]):
             rules.append(f"permit g{place} {{ basis {basis} }}")
         rules += [
-            _rule(random, "permit", f"x{n}", bases, is_law=True)
+            draw_rule(random, "permit", f"x{n}", bases, is_law=True)
             for n in range(random.randint(0, 2))
         ]
     for word in ("forbid", "mask", "oblige"):
         rules += [
-            _rule(random, word, f"{word}_{n}", bases, is_law=True)
+            draw_rule(random, word, f"{word}_{n}", bases, is_law=True)
             for n in range(random.choice([0, 0, 1]))
         ]
     return f"regime law{number} {{ {' '.join(clauses)} {' '.join(rules)} }}"

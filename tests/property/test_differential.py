@@ -6,6 +6,7 @@ its own.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from random import Random
@@ -16,6 +17,8 @@ from comparing import (
     PolicySet,
     ask_engine,
     ask_reference,
+    draw_lawful_question,
+    draw_lawful_set,
     draw_policy_set,
     draw_question,
     find_disagreement,
@@ -37,6 +40,7 @@ from consentry.engine.run import Run
 from consentry.model.consent import ConsentEvent, EventKind
 from consentry.model.facts import Facts
 from consentry.model.program import RuleKind
+from consentry.model.request import Request
 from consentry.model.tri import FALSE, UNKNOWN
 from consentry.model.values import MICROS_PER_DAY
 
@@ -50,10 +54,15 @@ def packs() -> dict[str, Source]:
     return read_packs()
 
 
-def disagreements(policies: PolicySet, seed: int, cases: int) -> Iterator[Disagreement]:
+def disagreements(
+    policies: PolicySet,
+    seed: int,
+    cases: int,
+    ask: Callable[[Random], tuple[Request, list[ConsentEvent] | None]] = draw_question,
+) -> Iterator[Disagreement]:
     random = Random(seed)
     for _ in range(cases):
-        request, events = draw_question(random)
+        request, events = ask(random)
         found = find_disagreement(policies, request, events, NOW_US)
         if found is not None:
             yield found
@@ -107,6 +116,55 @@ def test_answer_holds_until_valid_until(
             pytest.fail(f"seed {seed}\n{explain(found)}")
 
     figure("valid_until cases", TIMED_CASES_EACH * (POLICY_SETS // 2))
+
+
+LAWFUL_SETS = 30
+LAWFUL_CASES_EACH = 40
+MANY_SETS = 600
+MANY_CASES_EACH = 100
+
+
+def compared(
+    packs: dict[str, Source], sets: int, cases: int, counts: Counter[str], *, is_lawful: bool
+) -> None:
+    """Fails at the first disagreement; counts what was compared."""
+    draw = draw_lawful_set if is_lawful else draw_policy_set
+    ask = draw_lawful_question if is_lawful else draw_question
+    for seed in range(sets):
+        policies = draw(seed + LAWFUL_SETS, packs)
+        for found in disagreements(policies, seed, cases, ask):
+            pytest.fail(f"seed {seed}, lawful: {is_lawful}\n{explain(found)}")
+        counts["cases"] += cases
+        counts["sets"] += 1
+        counts["several regimes"] += len(policies.linked.program.regimes) > 2
+        counts["`governs otherwise`"] += "governs otherwise" in policies.text
+        counts["exceptions"] += bool(policies.linked.program.exceptions)
+        counts["dates"] += " from 20" in policies.text or " until 20" in policies.text
+
+
+def test_engine_agrees_with_reference_under_the_laws_that_are_shipped(
+    packs: dict[str, Source], figure: Callable[[str, object], None]
+) -> None:
+    counts: Counter[str] = Counter()
+
+    compared(packs, LAWFUL_SETS, LAWFUL_CASES_EACH, counts, is_lawful=True)
+
+    figure("differential cases under shipped laws", counts["cases"])
+
+
+@pytest.mark.slow
+def test_engine_agrees_with_reference_in_100_000_cases_with_regimes(
+    packs: dict[str, Source], figure: Callable[[str, object], None]
+) -> None:
+    counts: Counter[str] = Counter()
+
+    compared(packs, MANY_SETS, MANY_CASES_EACH, counts, is_lawful=False)
+    compared(packs, MANY_SETS * 2 // 3, MANY_CASES_EACH, counts, is_lawful=True)
+
+    told = ", ".join(f"{what}: {count}" for what, count in counts.items())
+    figure("differential with regimes, 0 disagreements", told)
+    assert counts["cases"] >= 50_000
+    assert min(counts.values()) > 100
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

@@ -99,7 +99,7 @@ def compile_policies(
     program = None
     notes: tuple[Diagnostic, ...] = ()
     if not report.has_errors:
-        notes = find_omissions(resolved, book)
+        notes = find_omissions(resolved, book, drafts)
         program = _build_program(resolved, book, mission)
     files = [module.file for module in [*loaded.house, *loaded.packs.values()]]
     return CompileResult(

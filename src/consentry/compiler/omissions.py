@@ -3,16 +3,19 @@
 A missing fact makes a comparison unknown, and an unknown condition makes a `permit` fail and a
 `forbid` fire: so leaving something out narrows. The exceptions are few and each is written in a
 rule: a `has` (which is false, not unknown, where the fact is missing), an attribute with a default,
-and a `via` or `to` where the action needs no channel or recipient.
+a `via` or `to` where the action needs no channel or recipient, a `keep`, which counts from when the
+data was collected, and a `governs` that is unknown, so that this law answers in place of `governs
+otherwise` or of no law at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from consentry.compiler.clauses import first
 from consentry.compiler.expressions import names_in
+from consentry.compiler.purpose_tree import Draft
 from consentry.compiler.resolved import Resolved
 from consentry.compiler.rule_book import RuleBook
 from consentry.compiler.rules import LoweredRule, expressions_of
@@ -24,20 +27,33 @@ from consentry.lang.tree import ClauseWord as W
 from consentry.model.vocabulary import TAG_CONTACTING, TAG_DISCLOSURE
 
 _WIDENING_RULES: Final = frozenset({RuleWord.PERMIT, RuleWord.EXCEPTION})
+_PERHAPS: Final = "unknown, this law answers, even if in truth another one would, or none"
+_UNDATED: Final = "what has no date is never kept too long"
 _REQUEST_OWNERS: Final = frozenset(
     {"principal", "subject", "recipient", "resource", "context", "signal", "channel"}
 )
 """What a request sends; the controller is the mission's, consent the ledger's."""
 
 
-def find_omissions(resolved: Resolved, book: RuleBook) -> tuple[Diagnostic, ...]:
+def find_omissions(
+    resolved: Resolved, book: RuleBook, drafts: Sequence[Draft]
+) -> tuple[Diagnostic, ...]:
     """One note for each rule and fact whose omission may turn a denial into a permission."""
-    notes: list[Diagnostic] = []
+    notes = [
+        _note(draft.node.path, "resource.collected_at", draft.keep.span, _UNDATED)
+        for draft in drafts
+        if draft.keep is not None
+    ]
     for lowered in (*book.rules, *book.exceptions):
         for fact, span, why in _of_rule(lowered, resolved.symbols):
             notes.append(_note(lowered.rule.name, fact, span, why))
+    # Where a law always governs, it is never for another, or for none at all, to answer instead.
+    is_one_certain = any(
+        not (law.governs or law.is_fallback or law.from_us or law.until_us)
+        for law in book.regimes[1:]
+    )
     for declared, _ in resolved.loaded.regimes():
-        notes += _of_regime(declared, resolved.symbols)
+        notes += _of_regime(declared, resolved.symbols, is_one_certain=is_one_certain)
     return tuple(notes)
 
 
@@ -51,13 +67,21 @@ def _note(rule: str, fact: str, span: Span, why: str) -> Diagnostic:
     )
 
 
-def _of_regime(declared: RegimeDecl, symbols: Symbols) -> Iterator[Diagnostic]:
-    clauses = [clause for clause in declared.clauses if clause.word is W.GOVERNS]
+def _of_regime(
+    declared: RegimeDecl, symbols: Symbols, *, is_one_certain: bool
+) -> Iterator[Diagnostic]:
     name = declared.head.name
-    for clause in clauses if name is not None else ():
-        assert name is not None
+    if name is None:
+        return
+    for clause in declared.clauses:
+        if clause.word is not W.GOVERNS:
+            continue
         for fact, span, why in _of_condition(clause, symbols, narrows=True):
             yield _note(name.text, fact, span, why)
+        for expr in () if is_one_certain else expressions_of((clause,)):
+            for fact in dict.fromkeys(names_in(expr)):
+                if fact.startswith("subject."):
+                    yield _note(name.text, fact, expr.span, _PERHAPS)
 
 
 def _of_rule(lowered: LoweredRule, symbols: Symbols) -> Iterator[tuple[str, Span, str]]:
@@ -68,6 +92,8 @@ def _of_rule(lowered: LoweredRule, symbols: Symbols) -> Iterator[tuple[str, Span
             yield from _of_condition(clause, symbols, narrows=is_narrowing)
     if narrows:
         yield from _of_parties(lowered, symbols)
+    if (keep := first(lowered.clauses, W.KEEP)) is not None:
+        yield "resource.collected_at", keep.span, _UNDATED
 
 
 def _of_parties(lowered: LoweredRule, symbols: Symbols) -> Iterator[tuple[str, Span, str]]:

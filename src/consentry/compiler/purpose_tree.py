@@ -25,6 +25,7 @@ class Draft:
     """Bases written on this purpose itself: regime (empty: all) and the word."""
     reuses: tuple[Name, ...] = ()
     notice: Clause | None = None
+    keep: Clause | None = None
     name: Name
 
 
@@ -137,6 +138,7 @@ def _draft(
         basis_names=basis_names,
         reuses=tuple(item for item in listed if isinstance(item, Name)),
         notice=first(table, W.NOTICE),
+        keep=first(table, W.KEEP),
         name=name,
     )
 

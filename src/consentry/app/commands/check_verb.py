@@ -118,7 +118,7 @@ def _show_sarif(path: Path, compiled: Compiled, diagnostics: tuple[Diagnostic, .
     own = {module.file for module in compiled.result.modules}
 
     def path_of(name: str) -> str:
-        return (folder / name).as_posix() if name in own else f"consentry/packs/{name}"
+        return (folder / name).as_posix() if name in own else name
 
     log = render_sarif(
         diagnostics, compiled.sources, tool_version=version("consentry"), path_of=path_of
