@@ -20,9 +20,8 @@ from consentry.consent.event_codec import (
     decode_event,
     key_digest,
     next_digest,
-    personal_bytes,
     personal_digest,
-    public_bytes,
+    seal_texts,
 )
 from consentry.consent.ledger import Recorded
 from consentry.consent.validate import UNSET_TIME
@@ -135,12 +134,11 @@ def _row(
         happened_at_us=received_at_us if happened_at_us == UNSET_TIME else happened_at_us,
     )
     salt = os.urandom(SALT_BYTES)
-    personal = personal_bytes(stored)
-    public = public_bytes(stored, personal_digest(salt, personal))
+    personal, public, content_digest = seal_texts(event, stored, salt)
     return stored, NewRow(
         position=stored.position,
         key_digest=key,
-        content_digest=personal_digest(salt, content_bytes(event)),
+        content_digest=content_digest,
         public=public,
         digest=next_digest(head.digest, public),
         data_subject_id=stored.data_subject_id,

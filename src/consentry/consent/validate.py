@@ -103,7 +103,7 @@ def _faults(event: ConsentEvent, now_us: int) -> Iterator[tuple[str, str]]:
     if not isinstance(event.by, Author):
         yield "by", "unknown_value"
     for field, text, limit in _texts(event):
-        if code := find_text_fault(text, limit):
+        if text and (code := find_text_fault(text, limit)):
             yield field, code
     for field, entries in _lists(event):
         if len(entries) > MAX_LIST_ENTRIES:

@@ -20,6 +20,7 @@ from consentry.consent.event_codec import (
     personal_bytes,
     personal_digest,
     public_bytes,
+    seal_texts,
 )
 from consentry.model.consent import (
     Author,
@@ -174,3 +175,16 @@ def test_every_event_comes_back_equal_from_canonical_bytes(event: ConsentEvent) 
         assert text.isascii()
         again = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")).encode()
         assert again == text
+
+
+@pytest.mark.parametrize("sent_at_us", [0, 5])
+def test_texts_made_together_are_those_made_one_by_one(sent_at_us: int) -> None:
+    sent = replace(FULL, happened_at_us=sent_at_us, event_id="", position=0, received_at_us=0)
+    stored = replace(FULL, happened_at_us=sent_at_us or FULL.received_at_us)
+    salt = b"s" * 32
+
+    personal, public, content_digest = seal_texts(sent, stored, salt)
+
+    assert personal == personal_bytes(stored)
+    assert public == public_bytes(stored, personal_digest(salt, personal))
+    assert content_digest == personal_digest(salt, content_bytes(sent))
