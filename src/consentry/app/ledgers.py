@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import grpc
 
@@ -20,6 +20,7 @@ from consentry.consent.local_feed import LocalFeed
 from consentry.consent.shared import SharedLedger
 from consentry.consent.source import Source
 from consentry.consent.sqlite import SqliteLedger
+from consentry.consent.sqlite_follower import SqliteFollower
 from consentry.consent.verifier import Verifier
 from consentry.model.values import MICROS_PER_SECOND
 from consentry.server.at_least import WaitFor
@@ -45,13 +46,29 @@ class OpenLedger:
     kept here, and None of it where others keep it.
     """
 
-    ledger: SqliteLedger | SharedLedger
+    ledger: SqliteLedger | SharedLedger | SqliteFollower
     start: Callable[[], None]
     keeping: tuple[LedgerMethods, ...] = ()
     feeding: ConsentFeedMethods | None = None
     wait_for: WaitFor | None = None
     is_usable: Callable[[], bool] | None = None
     find_ledger_id: Callable[[], str] | None = None
+
+
+class OpenLedgerOf(Protocol):
+    """Opens the ledger of some sidecar; see `open_ledger`."""
+
+    def __call__(
+        self,
+        settings: Settings,
+        opening: ExitStack,
+        *,
+        clock: SystemClock,
+        ids: ProcessIds,
+        metrics: Metrics,
+    ) -> OpenLedger:
+        """The ledger; `opening` gives it back."""
+        ...
 
 
 def open_ledger(

@@ -152,6 +152,9 @@ class ServerSettings(_Section):
     check_threads: PositiveInt = Field(default=4, description="Threads for checks.")
     check_limit: PositiveInt = Field(default=256, description="Checks in flight before refusing.")
     wait_limit: PositiveInt = Field(default=64, description="Writes in flight before refusing.")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="Processes that answer behind one address; 1: this one alone."
+    )
     stream_limit: PositiveInt = Field(
         default=64, description="Calls that stay open (CheckStream, Watch) before refusing."
     )
@@ -233,6 +236,12 @@ class Settings(BaseSettings):
     def receipt_keys(self) -> Path:
         """Folder of the keys that sign receipts."""
         return self.receipts.keys_path or self.state.path / "keys"
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.server.workers > 1 and self.ledger.serves_feed:
+            raise ValueError("workers: a ledger node that others follow is one process")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -7,12 +7,14 @@ doors close before what stands behind them, and the decision log is written out 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from consentry.app.ledgers import open_ledger
+from consentry.app.ledgers import OpenLedgerOf, open_ledger
 from consentry.app.receipts import receipt_services
 from consentry.app.settings import Settings
 from consentry.app.state_folder import ARCHIVE_FOLDER, AUDIT_FOLDER, LEDGER_FOLDER
@@ -23,12 +25,13 @@ from consentry.pdp.decision_point import CacheMode, DecisionPoint
 from consentry.pdp.folder import look_at_folder
 from consentry.pdp.past_policies import PastPolicies
 from consentry.pdp.policy_store import LoadResult, PolicyStore
+from consentry.pdp.snapshot import Snapshot
 from consentry.pdp.sources import read_packs, read_policy_folder
 from consentry.pdp.translations import read_pack_translations, read_translations
 from consentry.pdp.watcher import PolicyWatcher
 from consentry.server.codec import ProtoCodec
 from consentry.server.explain_service import ExplainMethods
-from consentry.server.handles import new_handles
+from consentry.server.handles import Handles, new_handles
 from consentry.server.options import BoundAddresses, ServerOptions
 from consentry.server.sidecar import Sidecar
 from consentry.server.statement_service import StatementMethods
@@ -39,32 +42,63 @@ from consentry.telemetry.audit_file import FileSink, load_hash_key
 from consentry.telemetry.metrics import Metrics
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPart:
+    """What makes a sidecar one of several workers.
+
+    `reload` has all workers read the policies again; `open_ledger` gives the ledger as a worker
+    has it, None where each opens its own.
+    """
+
+    number: int
+    handles: Handles
+    listen: tuple[str, ...]
+    reload: Callable[[], LoadResult]
+    open_ledger: OpenLedgerOf | None = None
+
+
+class _WorkersPolicies:
+    """The policies of one worker, which reload with those of all others."""
+
+    def __init__(self, store: PolicyStore, reload_all: Callable[[], LoadResult]) -> None:
+        self._store: Final = store
+        self.reload: Final = reload_all
+        self.is_fresh: Final = store.is_fresh
+        self.on_change: Final = store.on_change
+        self.validate: Final = store.validate
+
+    @property
+    def current(self) -> Snapshot | None:
+        return self._store.current
+
+
 class Application:
     """One sidecar, whole. Used by the main thread, but for `reload`, which any thread may call."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Opens the state and loads nothing yet.
+    def __init__(self, settings: Settings, part: WorkerPart | None = None) -> None:
+        """Opens the state and loads nothing yet; with a `part` as a worker.
 
         Raises:
             OSError: the state folder cannot be made or read.
             LedgerError: the ledger cannot be opened.
         """
         self.settings: Final = settings
+        self._part: Final = part
         self._stack: Final = ExitStack()
         with ExitStack() as opening:
             self._build(opening)
             self._stack.push(opening.pop_all())
 
     def _build(self, opening: ExitStack) -> None:
-        settings = self.settings
+        settings, part = self.settings, self._part
         clock, ids = SystemClock(), ProcessIds()
         told_version = version("consentry")
-        handles = new_handles()
+        handles = new_handles() if part is None else part.handles
         state = settings.state.path
         make_state_folders(state)
         self.metrics = Metrics(version=told_version)
         self.audit = self._open_audit(opening)
-        opened = self._opened = open_ledger(
+        opened = self._opened = ((part and part.open_ledger) or open_ledger)(
             settings, opening, clock=clock, ids=ids, metrics=self.metrics
         )
         self.ledger = opened.ledger
@@ -87,10 +121,10 @@ class Application:
         self.sidecar = Sidecar(
             decider=self.point,
             ledger=self.ledger,
-            policies=self.store,
+            policies=self.store if part is None else _WorkersPolicies(self.store, part.reload),
             metrics=self.metrics,
             clock=clock,
-            options=server_options(settings, told_version),
+            options=server_options(settings, told_version, part),
             is_ledger_usable=opened.is_usable,
             feeding=opened.feeding,
             wait_for=opened.wait_for,
@@ -138,8 +172,10 @@ class Application:
         if not settings.is_enabled:
             return None
         folder = self.settings.state.path / AUDIT_FOLDER
+        place = folder if self._part is None else folder / f"worker-{self._part.number}"
+        place.mkdir(mode=0o700, exist_ok=True)
         sink = FileSink(
-            folder / "decisions.jsonl",
+            place / "decisions.jsonl",
             max_bytes=settings.max_file_bytes,
             keep_count=settings.keep_count,
         )
@@ -173,6 +209,15 @@ class Application:
         """Reads the policies again now."""
         return self.store.reload()
 
+    @property
+    def ledger_position(self) -> int:
+        """Position of the newest event that answers show."""
+        return self.ledger.position()
+
+    def stop(self) -> None:
+        """Closes the doors at once, whatever is under way; a drain comes to its end."""
+        self.sidecar.stop()
+
     def drain(self) -> None:
         """Leaves without failing a call; back when the doors are closed."""
         self.sidecar.drain()
@@ -197,13 +242,16 @@ def make_state_folders(state: Path) -> None:
             os.close(descriptor)
 
 
-def server_options(settings: Settings, told_version: str) -> ServerOptions:
-    """The doors' plain values."""
+def server_options(
+    settings: Settings, told_version: str, part: WorkerPart | None = None
+) -> ServerOptions:
+    """The doors' plain values; health and HTTP of workers are their parent's."""
     server, follows = settings.server, settings.ledger.readiness_follows
     return ServerOptions(
-        listen=server.listen,
-        health_listen=server.health,
-        http_listen=server.http,
+        listen=server.listen if part is None else part.listen,
+        health_listen=server.health if part is None else None,
+        http_listen=server.http if part is None else None,
+        shares_port=part is not None,
         insecure_off_loopback=server.insecure_off_loopback,
         socket_mode=server.socket_mode,
         max_batch_items=server.max_batch_items,

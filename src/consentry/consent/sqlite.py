@@ -240,6 +240,11 @@ class SqliteLedger:
         return self._position
 
     @property
+    def lock_descriptor(self) -> int:
+        """What workers inherit, so that nobody else opens the file while one of them lives."""
+        return self._file_lock.descriptor
+
+    @property
     def is_space_short(self) -> bool:
         """Whether only what narrows is recorded, for want of space."""
         return self._reserve.is_short

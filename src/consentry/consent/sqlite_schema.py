@@ -60,6 +60,13 @@ class FileLock:
             os.close(self._descriptor)
             raise LedgerBusyError("another process owns this ledger") from problem
 
+    @property
+    def descriptor(self) -> int:
+        """For processes that are to own the file together with this one: it is theirs too for as
+        long as one that inherited this lives.
+        """
+        return self._descriptor
+
     def release(self) -> None:
         """Gives the file up; once."""
         os.close(self._descriptor)

@@ -8,13 +8,15 @@ A set appears whole or not at all: it is written beside its place, made durable,
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -61,6 +63,27 @@ class PolicyArchive:
         """
         place = self._place(digest)
         self._folder.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            self._keep(place, digest, sources, packs, compiler_version)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        # Workers of one sidecar keep the same set at the same time.
+        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def _keep(
+        self,
+        place: Path,
+        digest: str,
+        sources: Sequence[Source],
+        packs: Mapping[str, Source],
+        compiler_version: str,
+    ) -> None:
         self._sweep()
         if place.exists():
             try:

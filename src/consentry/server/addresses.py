@@ -113,7 +113,7 @@ class SocketPath:
             kind = self.path.lstat().st_mode
         except FileNotFoundError:
             return
-        if not stat.S_ISSOCK(kind):
+        if not stat.S_ISSOCK(kind) and not self._is_workers_link():
             raise AddressError(f"{self.path}: is there and is not a socket")
         # The lock is ours, so no sidecar serves here; some other program still may.
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -121,6 +121,13 @@ class SocketPath:
             if probe.connect_ex(str(self.path)) not in (errno.ECONNREFUSED, errno.ENOENT):
                 raise AddressInUseError(f"{self.path}: a living server has it")
         self.path.unlink(missing_ok=True)
+
+    def _is_workers_link(self) -> bool:
+        # Workers have sockets beside the path, which is a link to one of them.
+        if not self.path.is_symlink():
+            return False
+        name, _, number = str(self.path.readlink()).rpartition(".")
+        return name == self.path.name and number.isascii() and number.isdigit()
 
     def bind(self, bind: Callable[[str], int]) -> None:
         """Have `bind` make the socket, with our mode from its first moment on."""

@@ -24,7 +24,7 @@ def channel_options(options: ServerOptions) -> tuple[tuple[str, int], ...]:
     """Options of the transport, which ignores misspelt ones: tests assert their effect."""
     return (
         # Else a second server on the same port starts, and takes half of the calls.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(options.shares_port)),
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         # Bounds what one connection can make us do by opening and resetting streams.

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class ServerOptions:
     """Addresses, limits and times of one sidecar.
 
+    `shares_port`: other workers of the same sidecar listen on the same ports.
+
     An address is `host:port` (port 0: any free one) or `unix:/path`. `health_listen` and
     `http_listen` None mean no such door. Limits count calls in flight, one for each class of
     methods; a stream has a thread of its own for as long as it lives. `watch_bound_s` is how long a
@@ -21,6 +23,7 @@ class ServerOptions:
     health_listen: str | None = "127.0.0.1:7471"
     http_listen: str | None = "127.0.0.1:7472"
     insecure_off_loopback: bool = False
+    shares_port: bool = False
     socket_mode: int = 0o600
     max_message_bytes: int = 1024 * 1024
     max_batch_items: int = 1_000

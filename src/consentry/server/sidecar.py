@@ -259,7 +259,7 @@ class Sidecar:
             return NO_POLICIES
         if not self._policies.is_fresh():
             return POLICIES_STALE
-        if self._options.readiness_follows_ledger and not self._is_ledger_usable():
+        if self._options.readiness_follows_ledger and not self.is_ledger_usable():
             return LEDGER_UNAVAILABLE
         return None
 
@@ -269,7 +269,7 @@ class Sidecar:
             return
         self.health.update(
             has_policies=self._policies.current is not None,
-            has_ledger=self._is_ledger_usable(),
+            has_ledger=self.is_ledger_usable(),
             is_ready=self.find_unreadiness() is None,
         )
 
@@ -315,7 +315,8 @@ class Sidecar:
         while not self._is_stopped.wait(self._options.health_period_s):
             self.refresh_health()
 
-    def _is_ledger_usable(self) -> bool:
+    def is_ledger_usable(self) -> bool:
+        """Whether the state of consent can be had now."""
         try:
             return self._probe()
         except Exception:  # noqa: BLE001  # whatever it is, the ledger cannot be used

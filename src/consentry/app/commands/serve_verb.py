@@ -27,6 +27,7 @@ from consentry.diagnostics.span import Source
 if TYPE_CHECKING:  # loaded late: `consentry serve --help` needs neither gRPC nor pydantic
     from consentry.app.settings import Settings
     from consentry.app.wiring import Application
+    from consentry.app.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--health", metavar="ADDRESS", help="gRPC health (default: 127.0.0.1:7471; none: no door)")
     add("--http", metavar="ADDRESS", help="/metrics, /readyz (default: 127.0.0.1:7472; none)")
     add("--insecure-off-loopback", action="store_true", help="allow others to reach it without TLS")
+    add("--workers", type=int, metavar="N", help="processes that answer (default: 1)")
     add("--drain-delay-s", type=float, metavar="S", help="serve on after SIGTERM (default: 3)")
     add("--grace-s", type=float, metavar="S", help="then wait for calls in flight (default: 10)")
     add("--no-watch", action="store_true", help="reload on SIGHUP and on request only")
@@ -121,6 +123,7 @@ def flags_of(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
         else:
             say("server", door, address)
     say("server", "insecure_off_loopback", options.insecure_off_loopback or None)
+    say("server", "workers", options.workers)
     say("server", "drain_delay_s", options.drain_delay_s)
     say("server", "grace_s", options.grace_s)
     say("log", "level", options.log_level.upper() if options.log_level else None)
@@ -155,18 +158,23 @@ def run(options: argparse.Namespace) -> int:
 
 def _serve(settings: Settings) -> int:
     from consentry.app.wiring import Application  # noqa: PLC0415 - see `run`
+    from consentry.app.workers.supervisor import Supervisor  # noqa: PLC0415 - see `run`
     from consentry.consent.errors import LedgerError  # noqa: PLC0415 - see `run`
     from consentry.server.addresses import AddressError, AddressInUseError  # noqa: PLC0415
     from consentry.telemetry.logs import configure_logging  # noqa: PLC0415 - see `run`
 
     configure_logging(settings.log.level, sys.stdout)
+    is_many = settings.server.workers > 1
     with _signals() as arrived:
         try:
-            application = Application(settings)
+            application = Supervisor(settings) if is_many else Application(settings)
+        except AddressInUseError as problem:
+            err().line(f"consentry serve: {problem}")
+            return ExitCode.ADDRESS_IN_USE
         except LedgerError as problem:
             err().line(f"consentry serve: the ledger cannot be opened: {problem}")
             return ExitCode.LEDGER
-        except (OSError, ValueError) as problem:
+        except (AddressError, OSError, ValueError) as problem:
             err().line(f"consentry serve: {problem}")
             return ExitCode.USAGE
         try:
@@ -174,14 +182,14 @@ def _serve(settings: Settings) -> int:
         except AddressInUseError as problem:
             err().line(f"consentry serve: {problem}")
             return ExitCode.ADDRESS_IN_USE
-        except AddressError as problem:
+        except (AddressError, OSError) as problem:
             err().line(f"consentry serve: {problem}")
             return ExitCode.USAGE
         finally:
             application.close()
 
 
-def _live(application: Application, arrived: queue.SimpleQueue[int]) -> int:
+def _live(application: Application | Supervisor, arrived: queue.SimpleQueue[int]) -> int:
     """From the first load to the end."""
     settings = application.settings
     log.info("settings", extra={"settings": settings.model_dump_json()})
@@ -197,7 +205,7 @@ def _live(application: Application, arrived: queue.SimpleQueue[int]) -> int:
             "health": bound.health or "",
             "http": bound.http or "",
             "digest": loaded.digest,
-            "ledger_position": application.ledger.position(),
+            "ledger_position": application.ledger_position,
         },
     )
     while True:
@@ -212,7 +220,9 @@ def _live(application: Application, arrived: queue.SimpleQueue[int]) -> int:
         return ExitCode.OK
 
 
-def _drain_until_second_signal(application: Application, arrived: queue.SimpleQueue[int]) -> None:
+def _drain_until_second_signal(
+    application: Application | Supervisor, arrived: queue.SimpleQueue[int]
+) -> None:
     """Drains; a further SIGTERM or SIGINT cuts that short."""
     done = threading.Event()
 
@@ -223,7 +233,7 @@ def _drain_until_second_signal(application: Application, arrived: queue.SimpleQu
             except queue.Empty:
                 continue
             if number in (signal.SIGTERM, signal.SIGINT):
-                application.sidecar.stop()
+                application.stop()
                 return
 
     listener = threading.Thread(target=hurry, name="consentry-hurry", daemon=True)

@@ -1,0 +1,1 @@
+"""Several worker processes behind one address: a parent that writes, workers that answer."""
