@@ -109,7 +109,7 @@ class SqliteLedger:
         self._damage: LedgerCorruptError | None = None
         self._write_trouble = Trouble("ledger_write")
         self._read_trouble = Trouble("ledger_read")
-        self._file_lock = FileLock(self._path)
+        self.file_lock: Final = FileLock(self._path)
         try:
             self._writer = open_writer(self._path)
             try:
@@ -124,7 +124,7 @@ class SqliteLedger:
                 self._writer.close()
                 raise
         except BaseException:
-            self._file_lock.release()
+            self.file_lock.release()
             raise
         self._position = self._head.position
         self._anchor = AnchorKeeper(anchor or anchor_path(self._path))
@@ -240,11 +240,6 @@ class SqliteLedger:
         return self._position
 
     @property
-    def lock_descriptor(self) -> int:
-        """What workers inherit, so that nobody else opens the file while one of them lives."""
-        return self._file_lock.descriptor
-
-    @property
     def is_space_short(self) -> bool:
         """Whether only what narrows is recorded, for want of space."""
         return self._reserve.is_short
@@ -308,7 +303,7 @@ class SqliteLedger:
             self._cells.forget_all(self._position)
             with suppress(apsw.Error):  # a checkpoint that fails is left to the next start
                 self._writer.close()
-            self._file_lock.release()
+            self.file_lock.release()
 
     def _check_anchor(self, path: Path) -> None:
         """Refuses a file that is not, or no longer holds, what was here before."""

@@ -23,7 +23,13 @@ from consentry.consent.memory import DEFAULT_CAPACITY, SubjectCells
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.consent.shared_counter import SharedCounter
 from consentry.consent.sqlite_readers import ReaderPool
-from consentry.consent.sqlite_rows import events_of, moment_in, newest_position, rows_after
+from consentry.consent.sqlite_rows import (
+    events_of,
+    ledger_id_in,
+    moment_in,
+    newest_position,
+    rows_after,
+)
 from consentry.consent.sqlite_schema import identity_of, ledger_errors
 from consentry.consent.trouble import Trouble
 from consentry.model.consent import ConsentEvent, ConsentView
@@ -71,6 +77,7 @@ class SqliteFollower:
         self._catch_lock = threading.Lock()
         self._is_damaged = False
         with ledger_errors(), self._readers.connection() as reader:
+            self.ledger_id: Final = ledger_id_in(reader)
             # Nothing is held yet, so there is nothing to publish.
             self._position = newest_position(reader)
             self._newest_us = moment_in(reader)[1]

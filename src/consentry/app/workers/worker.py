@@ -146,7 +146,12 @@ class WorkerProcess:
         opening.callback(ledger.close)
         clock.start_from(ledger.newest_us())
         methods = LedgerMethods(ledger=ledger, eraser=ledger, verifier=parent)
-        return OpenLedger(ledger=ledger, start=lambda: None, keeping=(methods,))
+        return OpenLedger(
+            ledger=ledger,
+            start=lambda: None,
+            keeping=(methods,),
+            find_ledger_id=lambda: ledger.ledger_id,
+        )
 
 
 def _until_orphaned(loop: Any) -> None:

@@ -65,7 +65,7 @@ class Writer:
     @property
     def lock_descriptors(self) -> tuple[int, ...]:
         """What workers inherit, so that nobody else opens the ledger while one of them lives."""
-        return () if self._ledger is None else (self._ledger.lock_descriptor,)
+        return () if self._ledger is None else (self._ledger.file_lock.descriptor,)
 
     def watch(self, metrics: Metrics) -> None:
         """Show how the file stands."""
