@@ -154,7 +154,7 @@ def test_no_acknowledged_event_is_missing_while_readers_and_writer_race(world: W
     readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for number in range(300):
+    for number in range(100):
         kind = EventKind.WITHDRAWN if number % 2 else EventKind.GIVEN
         acknowledged = world.writer.record([given("ada", kind)])[0].position
     is_over.set()
