@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -110,7 +111,7 @@ class Party:
             self.world.at(self._runs_again_us, do)
 
 
-class Source(Party):
+class Source(Party, ABC):
     """Whom others follow: sends each of them a frame at every change and every heartbeat."""
 
     def __init__(self, world: World, times: FeedTimes) -> None:
@@ -119,11 +120,11 @@ class Source(Party):
         self._sessions: dict[int, Session] = {}
         self._numbers = itertools.count()
 
-    def place(self) -> Place | None:
-        raise NotImplementedError
+    @abstractmethod
+    def place(self) -> Place | None: ...
 
-    def age_us(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def age_us(self) -> int: ...
 
     def open(self, follower: Follower, number: int, place: Place | None) -> None:
         newest = self.place()

@@ -31,6 +31,7 @@ VERBS: Final[dict[str, str]] = {
     "ledger": "verify, back up, restore, import, export; forget a person",
     "receipt": "fetch, show and verify signed receipts of consent",
     "keys": "make and list the keys that sign receipts",
+    "probe": "withdraw for a made-up person and time every sidecar",
     "demo": "tell the story of a consent with a real sidecar and real callers",
     "version": "print the version",
 }
