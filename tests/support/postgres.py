@@ -114,8 +114,10 @@ class Cluster:
         assert self._process is not None
         # It stands still first, so that it makes no further process meanwhile.
         _signal(self._process.pid, signal.SIGSTOP)
-        for pid in self.pids():
-            _signal(pid, signal.SIGKILL)
+        while pids := self.pids():
+            for pid in pids:
+                _signal(pid, signal.SIGKILL)
+            self._process.poll()
         self._process.wait(20)
         self._process = None
         (self.folder / "postmaster.pid").unlink(missing_ok=True)
@@ -130,12 +132,13 @@ class Cluster:
             _signal(pid, signal.SIGCONT)
 
     def pids(self) -> list[int]:
-        """The server's process and its children."""
-        if self._process is None:
-            return []
-        main = self._process.pid
-        path = Path(f"/proc/{main}/task/{main}/children")
-        return [main, *map(int, path.read_text().split())]
+        """The server's process and its children: all that run in its folder."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cwd"):
+            with suppress(OSError):
+                if path.readlink() == self.folder:
+                    found.append(int(path.parent.name))
+        return sorted(found)
 
     def backends(self, application: str = "consentry") -> list[int]:
         """Processes of the server that serve connections of an application."""
