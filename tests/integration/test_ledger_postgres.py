@@ -332,6 +332,29 @@ def test_migrating_again_changes_nothing(conninfo: str) -> None:
     connection.close()
 
 
+def test_a_sidecar_needs_no_more_rights_than_the_guide_says(
+    postgres: Cluster, conninfo: str
+) -> None:
+    name = conninfo.rpartition("=")[2]
+    for statement in (
+        f"CREATE ROLE r_{name} LOGIN",
+        f"GRANT USAGE ON SCHEMA consentry TO r_{name}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA consentry TO r_{name}",
+        f"GRANT INSERT ON consentry.event, consentry.personal TO r_{name}",
+        f"GRANT UPDATE ON consentry.head TO r_{name}",
+        f"GRANT DELETE ON consentry.personal TO r_{name}",
+    ):
+        postgres.execute(statement, database=name)
+
+    ledger = open_ledger(conninfo.replace("user=tester", f"user=r_{name}"))
+
+    assert ledger.record([gave(1)])[0].position == 1
+    assert ledger.wait_for(1, 5)
+    assert ledger.view("ada").revision == 1
+    assert ledger.erase("ada").count == 1
+    ledger.close()
+
+
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     source = open_source("host=127.0.0.1 port=1 user=tester dbname=none")
 

@@ -14,6 +14,10 @@ from consentry.client import Client, ConsentryError, Subject, event
 from consentry.client.questions import Principal
 
 METRIC: Final = "consentry_withdrawal_to_deny_seconds"
+_HELP: Final = (
+    "From an acknowledged withdrawal of a made-up person to the first denial. Page above the"
+    " freshness bound."
+)
 _PAUSE_S: Final = 0.005
 
 
@@ -107,10 +111,7 @@ def probe(
 def metrics_text(probed: Sequence[Probed], timeout_s: float) -> str:
     """The result for Prometheus; one that never denied has infinity."""
     lines = [
-        (
-            f"# HELP {METRIC} From an acknowledged withdrawal of a made-up person to the first denial."
-            f" +Inf: none within {timeout_s:g} s. Page above the freshness bound."
-        ),
+        f"# HELP {METRIC} {_HELP} +Inf: none within {timeout_s:g} s.",
         f"# TYPE {METRIC} gauge",
     ]
     for one in probed:
