@@ -129,8 +129,9 @@ def test_translations_are_found_below_a_folder(tmp_path: Path) -> None:
     assert [problem.code for problem in problems] == ["F506"]
 
 
-@pytest.mark.parametrize("pack", sorted(read_pack_translations()))
+@pytest.mark.parametrize("pack", sorted(PACKS.keys() - {"law"}))
 def test_every_text_of_a_pack_is_there_in_thai(pack: str) -> None:
+    """`law` declares facts only, which have no texts."""
     texts = texts_of([parse_module(PACKS[pack]).module])
     in_thai = [t for t in read_pack_translations().get(pack, ()) if t.language == "th"]
 
