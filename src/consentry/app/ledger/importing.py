@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TextIO
 
 from consentry.app.exit_codes import ExitCode
 from consentry.app.ledger.place import CommandError, add_place, find_place
-from consentry.app.ledger.remote import RemoteRecorder, add_target
+from consentry.app.ledger.remote import RemoteRecorder, add_target, sidecar_at
 from consentry.app.output import ProgressBar, counted, err, out
 from consentry.app.policy_files import compile_path
 from consentry.app.system import ProcessIds, SystemClock
@@ -225,8 +225,8 @@ def read_map(path: Path | None) -> SignalMap:
 @contextmanager
 def _recorder(options: argparse.Namespace) -> Iterator[Recorder | None]:
     if options.target:
-        with RemoteRecorder(options.target) as remote:
-            yield remote
+        with sidecar_at(options.target) as client:
+            yield RemoteRecorder(client)
         return
     from consentry.app.settings import SettingsError, load_settings  # noqa: PLC0415
 

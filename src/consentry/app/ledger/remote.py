@@ -7,8 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from consentry.app.exit_codes import ExitCode
 from consentry.app.ledger.place import CommandError
@@ -77,25 +76,14 @@ def verify_remote(target: str, *, as_json: bool) -> ExitCode:
 class RemoteRecorder:
     """Into the ledger of a running sidecar, which looks at every event itself."""
 
-    def __init__(self, target: str) -> None:
-        self._client: Final = LedgerKeeper(target)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._client.__exit__(kind, problem, trace)
+    def __init__(self, client: LedgerKeeper) -> None:
+        self._client: Final = client
 
     def record(self, events: Sequence[ConsentEvent]) -> tuple[int, dict[int, tuple[str, str]]]:
         """How many are new; what was refused of them, by index: field and code.
 
         Raises:
-            CommandError: no answer came.
+            ConsentryError: no answer came.
         """
         messages = [encode_event(event).event for event in events]
         refused: dict[int, tuple[str, str]] = {}
@@ -107,10 +95,8 @@ class RemoteRecorder:
                 named = [_EVENT_FIELD.fullmatch(field) for field, _ in problem.violations]
                 for match, (_, code) in zip(named, problem.violations, strict=True):
                     if match is None:
-                        raise CommandError(str(problem), ExitCode.LEDGER) from problem
+                        raise
                     refused.setdefault(left[int(match[1])], (match[2], code))
-            except ConsentryError as problem:
-                raise CommandError(str(problem), ExitCode.LEDGER) from problem
             else:
                 return sum(not told.is_replay for told in answer.recorded), refused
         return 0, refused
