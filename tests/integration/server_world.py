@@ -236,6 +236,8 @@ class World:
     metrics: Metrics = field(default_factory=Metrics)
     is_ledger_usable: bool = True
     further: Sequence[Any] = ()
+    feeding: Any = None
+    wait_for: Any = None
     on_call: Callable[[], None] = lambda: None
     sidecar: Sidecar = field(init=False)
     bound: BoundAddresses = field(init=False)
@@ -261,6 +263,8 @@ class World:
             handles=self.decider.handles,
             is_ledger_usable=lambda: self.is_ledger_usable,
             further=self.further,
+            feeding=self.feeding,
+            wait_for=self.wait_for,
         )
 
 
