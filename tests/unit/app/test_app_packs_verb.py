@@ -73,3 +73,20 @@ def test_a_misspelt_pack_is_wrong_usage(consentry: Run) -> None:
 
     assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr == "no pack is called `ccpq`; did you mean `ccpa`?\n"
+
+
+def test_a_broken_pack_is_told_and_not_shown(consentry: Run, tmp_path: Path) -> None:
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs" / "lantern.policy").write_text("regime lantern_act { permit x { when } }")
+
+    told = consentry("packs", "lantern", "--policies", str(tmp_path))
+
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "error[P120]" in told.stderr
+
+
+def test_a_folder_that_is_not_there_is_told(consentry: Run, tmp_path: Path) -> None:
+    told = consentry("packs", "--policies", str(tmp_path / "none"))
+
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "error[F501]" in told.stderr

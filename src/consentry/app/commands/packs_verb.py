@@ -9,6 +9,7 @@ from pathlib import Path
 
 from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
 from consentry.app.output import Console, counted, err, out
+from consentry.app.policy_files import show_diagnostics
 from consentry.compiler.load import OWN_PACKS
 from consentry.compiler.pack_contents import (
     Change,
@@ -17,8 +18,10 @@ from consentry.compiler.pack_contents import (
     PackRule,
     read_contents,
 )
+from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Source
 from consentry.diagnostics.suggest import closest
+from consentry.lang.parse import parse_module
 from consentry.pdp.sources import read_packs, read_policy_folder
 
 _EXAMPLES = """\
@@ -57,8 +60,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Lists or shows; a name that no pack has is wrong usage."""
-    sources = _sources(options.policies)
+    """Lists or shows; a name that no pack has is wrong usage, a pack that is broken a finding."""
+    sources, problems = _sources(options.policies)
+    if problems:
+        show_diagnostics(err(), problems, {source.name: source for source in sources.values()})
+        return ExitCode.FINDINGS
     for name in options.names:
         if name not in sources:
             nearest = closest(name, sources)
@@ -83,15 +89,20 @@ def run(options: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _sources(policies: Path | None) -> Mapping[str, Source]:
-    """Shipped packs by name, then those of the policy set."""
+def _sources(
+    policies: Path | None,
+) -> tuple[Mapping[str, Source], tuple[Diagnostic, ...]]:
+    """Shipped packs by name, then those of the policy set, and what is wrong with the latter."""
     found = dict(read_packs())
-    if policies is not None:
-        for source in read_policy_folder(policies)[0]:
-            if source.name.startswith(OWN_PACKS):
-                name = source.name.rpartition("/")[2].removesuffix(".policy")
-                found.setdefault(name, source)
-    return found
+    if policies is None:
+        return found, ()
+    sources, problems = read_policy_folder(policies)
+    for source in sources:
+        if source.name.startswith(OWN_PACKS):
+            name = source.name.rpartition("/")[2].removesuffix(".policy")
+            found.setdefault(name, source)
+            problems = (*problems, *parse_module(source).diagnostics)
+    return found, problems
 
 
 def _list(console: Console, packs: Sequence[PackContents]) -> None:
