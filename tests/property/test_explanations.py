@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
 import pytest
 from comparing import PolicySet, ask_engine, draw_policy_set, draw_question, read_packs
-from generated import NOW_US
+from generated import NOW_US, draw_policies
 
+from consentry.author.condition_parts import condition_parts
 from consentry.author.explain import explain
 from consentry.author.explain_text import render_text
 from consentry.author.explanation import Explanation, Reader
+from consentry.compiler.compile import compile_policies
 from consentry.consent.history import EventPart
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.diagnostics.span import Source
 from consentry.engine.evaluate import evaluate
+from consentry.engine.link import link
 from consentry.model.consent import ConsentEvent, ConsentView
 from consentry.model.decision import Effect, Finding
 from consentry.model.request import Request
@@ -27,6 +31,7 @@ from consentry.model.vocabulary import REGIME_UNDETERMINED
 POLICY_SETS = 120
 CASES_EACH = 12
 SEARCHED_SETS = 12
+PARTS_SETS = 20
 SEARCHED_SETS_SLOW = 300
 
 
@@ -171,6 +176,30 @@ def test_every_proposed_change_turns_the_answer(packs: dict[str, Source]) -> Non
 @pytest.mark.slow
 def test_every_proposed_change_turns_the_answer_of_many(packs: dict[str, Source]) -> None:
     assert check_flips(packs, SEARCHED_SETS_SLOW) > 3_000
+
+
+def test_parts_of_conditions_change_nothing_else(packs: dict[str, Source]) -> None:
+    told = 0
+    for seed in range(PARTS_SETS):
+        source = Source("all.policy", draw_policies(Random(seed)))
+        result = compile_policies([source], packs)
+        assert result.program is not None
+        linked = link(result.program)
+        parts_of = condition_parts(result, {source.name: source})
+        random = Random(seed)
+        for _ in range(CASES_EACH):
+            request, events = draw_question(random)
+            view = view_of(events)
+            plain = explain(linked, request, view, NOW_US, with_flips=False)
+            parted = explain(linked, request, view, NOW_US, with_flips=False, parts_of=parts_of)
+            for one, other in zip(plain.trace.leaves, parted.trace.leaves, strict=True):
+                for rule, with_parts in zip(rules_in(one), rules_in(other), strict=True):
+                    assert replace(with_parts, parts=(), exceptions=()) == replace(
+                        rule, exceptions=()
+                    )
+                    told += len(with_parts.parts)
+            assert (plain.decision, plain.until) == (parted.decision, parted.until)
+    assert told > 500
 
 
 def test_every_explanation_can_be_told_to_every_reader(told_cases: list[Case]) -> None:

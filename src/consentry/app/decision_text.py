@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from consentry.app.output import Console
+from consentry.author.explain_json import finding_json
 from consentry.author.telling import finding_text, instant_text, mask_text
-from consentry.model.decision import Decision, Effect, Finding, LeafDecision
+from consentry.model.decision import Decision, Effect, LeafDecision
 
 
 def show_decision(console: Console, decision: Decision) -> None:
@@ -37,7 +38,7 @@ def decision_json(decision: Decision) -> dict[str, object]:
         "valid_until": instant_text(until) if until is not None else None,
         "obligations": [{"name": o.name, "text": o.text} for o in decision.obligations],
         "leaves": [_leaf_json(leaf) for leaf in decision.leaves],
-        "reasons": [_finding_json(finding) for finding in decision.findings],
+        "reasons": [finding_json(finding) for finding in decision.findings],
     }
 
 
@@ -47,17 +48,4 @@ def _leaf_json(leaf: LeafDecision) -> dict[str, object]:
         "effect": leaf.effect.value,
         "reason": leaf.reason,
         "mask": mask_text(leaf.mask) or None,
-    }
-
-
-def _finding_json(finding: Finding) -> dict[str, object]:
-    return {
-        "code": finding.reason,
-        "regime": finding.regime,
-        "rule": finding.rule,
-        "text": finding.text,
-        "cite": finding.cite,
-        "file": finding.file,
-        "line": finding.line,
-        "missing": list(finding.missing),
     }

@@ -13,7 +13,7 @@ from consentry.author.flips import Found, find_flips
 from consentry.consent.history import EventTrace, tell_events
 from consentry.consent.resolver import SubjectView
 from consentry.engine.link import LinkedProgram
-from consentry.engine.trace import trace
+from consentry.engine.trace import PartsOf, trace
 from consentry.model.consent import ConsentView
 from consentry.model.program import HOUSE
 from consentry.model.request import Request
@@ -30,17 +30,18 @@ def explain(
     now_us: int,
     *,
     with_flips: bool = True,
+    parts_of: PartsOf | None = None,
 ) -> Explanation:
     """The explanation of the answer that `evaluate` gives to the same arguments.
 
     Without `with_flips` the search for changes that would turn it, some thousand evaluations at
-    most, is left out.
+    most, is left out. With `parts_of` (`author.condition_parts`) conditions are told part by part.
 
     Raises:
         RequestError: the request's shape is wrong, so that no question was asked.
     """
     question = Question(request=request, view=view, now_us=now_us)
-    decision, told = trace(linked, request, view, now_us)
+    decision, told = trace(linked, request, view, now_us, parts_of)
     found = find_flips(linked, question, decision, told) if with_flips else _NOT_SEARCHED
     return Explanation(
         question=question,

@@ -100,6 +100,7 @@ def _rule(told: RuleTrace) -> Json:
         "is_used": told.is_used,
         "is_lifted": told.is_lifted,
         "clauses": [{"clause": c.name, "holds": truth_text(c.holds)} for c in told.clauses],
+        "parts": [{"text": p.text, "holds": truth_text(p.holds)} for p in told.parts],
         "missing": list(told.missing),
         "exceptions": [_rule(exception) for exception in told.exceptions],
         "changes_at": _instant(told.changes_at_us),

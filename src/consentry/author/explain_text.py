@@ -28,6 +28,7 @@ from consentry.model.trace import (
     LedgerReading,
     RegimeTrace,
     RuleTrace,
+    truth_text,
 )
 from consentry.model.tri import TRUE, UNKNOWN
 
@@ -164,15 +165,23 @@ def _rule_lines(told: RuleTrace, margin: str) -> Iterator[str]:
     only = f" on {', '.join(sorted(rule.on))}" if rule.on else ""
     yield f"{margin}{_mark(told)} {rule.kind} {rule.name}{only}  {rule.file}:{rule.line}{used}"
     for clause in told.failing():
-        said = clause.name
-        if clause.name == "when" and rule.condition is not None:
-            said = rule.condition.text or said
         state = "unknown" if clause.holds == UNKNOWN else "not so"
-        yield f"{margin}    {state}: {said}"
+        yield f"{margin}    {state}: {_said(told, clause.name)}"
+    is_so = told.is_used and told.holds == TRUE and rule.kind is RuleKind.FORBID
+    if is_so and rule.condition is not None:
+        yield f"{margin}    so: {rule.condition.text}"
+    if len(told.parts) > 1 and (told.is_used or told.holds != TRUE):
+        yield from (f"{margin}      {truth_text(p.holds)}: {p.text}" for p in told.parts)
     if told.missing:
         yield f"{margin}    nobody said {', '.join(told.missing)}"
     for exception in told.exceptions:
         yield from _rule_lines(exception, margin + "    ")
+
+
+def _said(told: RuleTrace, clause: str) -> str:
+    """A clause as it was written, as far as it is known."""
+    condition = told.rule.condition
+    return condition.text if clause == "when" and condition is not None else clause
 
 
 def _mark(told: RuleTrace) -> str:

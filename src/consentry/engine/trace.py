@@ -9,9 +9,9 @@ It costs some hundred times a decision, and a decision pays nothing for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from consentry.engine.bind import check_shape, find_unknowns, leaves_of
 from consentry.engine.evaluate import evaluate
@@ -32,7 +32,7 @@ from consentry.engine.regimes import ask, ask_first, explain_no, find_duties
 from consentry.engine.run import Run, find_governing, in_force
 from consentry.model.consent import ConsentView, Standing, Track
 from consentry.model.decision import Decision, Effect, LeafDecision
-from consentry.model.program import HOUSE, Regime
+from consentry.model.program import HOUSE, Regime, Rule
 from consentry.model.request import Request
 from consentry.model.trace import (
     Asking,
@@ -40,6 +40,7 @@ from consentry.model.trace import (
     Governing,
     LeafTrace,
     LedgerReading,
+    PartTrace,
     RegimeTrace,
     RuleTrace,
     Trace,
@@ -51,10 +52,28 @@ MAX_PERMITS: Final = 100
 """Most house permits told of one leaf: those that miss least."""
 
 
+PartsOf: TypeAlias = Callable[[Rule], Sequence[tuple[str, Test]]]
+"""The parts of a rule's condition: what each says, and its function."""
+
+
+class _TracedRun(Run):
+    """A run that knows the parts of conditions."""
+
+    __slots__ = ("parts_of",)
+
+    parts_of: PartsOf
+
+
 def trace(
-    linked: LinkedProgram, request: Request, view: ConsentView, now_us: int
+    linked: LinkedProgram,
+    request: Request,
+    view: ConsentView,
+    now_us: int,
+    parts_of: PartsOf | None = None,
 ) -> tuple[Decision, Trace]:
     """The decision, as `evaluate` gives it, and how it came about.
+
+    With `parts_of`, conditions are told part by part.
 
     Raises:
         RequestError: as `evaluate` does.
@@ -62,7 +81,8 @@ def trace(
     decision = evaluate(linked, request, view, now_us)
     if find_unknowns(linked.program, request):
         return decision, Trace()
-    run = Run(linked, request, check_shape(linked, request), view, now_us)
+    run = _TracedRun(linked, request, check_shape(linked, request), view, now_us)
+    run.parts_of = parts_of or _no_parts
     leaves = leaves_of(linked.program, request.data)
     run.facts.leaf = leaves[0]
     run.regimes = linked.fixed_regimes or find_governing(run)
@@ -75,7 +95,7 @@ def trace(
     )
 
 
-def _trace_leaf(run: Run, decided: LeafDecision) -> LeafTrace:
+def _trace_leaf(run: _TracedRun, decided: LeafDecision) -> LeafTrace:
     reading = _reading(run, decided)
     run.mode = {
         LedgerReading.READ: AS_IT_IS,
@@ -105,7 +125,7 @@ def _trace_leaf(run: Run, decided: LeafDecision) -> LeafTrace:
     )
 
 
-def _reading(run: Run, decided: LeafDecision) -> LedgerReading:
+def _reading(run: _TracedRun, decided: LeafDecision) -> LedgerReading:
     if run.view.is_available:
         return LedgerReading.READ
     if decided.reason == CONSENT_STATE_UNAVAILABLE:
@@ -116,7 +136,7 @@ def _reading(run: Run, decided: LeafDecision) -> LedgerReading:
 # --- house permits -----------------------------------------------------------------------------
 
 
-def _permit(one: NearRule, group: Group, run: Run, used: LinkedRule | None) -> RuleTrace:
+def _permit(one: NearRule, group: Group, run: _TracedRun, used: LinkedRule | None) -> RuleTrace:
     """One of the house's permits, in the asking in which it holds, else in the first."""
     rule = one.rule
     run.facts.basis = group.house.basis
@@ -130,7 +150,7 @@ def _permit(one: NearRule, group: Group, run: Run, used: LinkedRule | None) -> R
     return first
 
 
-def _permit_asked(one: NearRule, run: Run, *, is_used: bool) -> RuleTrace:
+def _permit_asked(one: NearRule, run: _TracedRun, *, is_used: bool) -> RuleTrace:
     rule = one.rule
     facts = run.facts
     fixed = {"data": one.has_data, "may": one.has_action, "basis": one.has_basis}
@@ -144,6 +164,7 @@ def _permit_asked(one: NearRule, run: Run, *, is_used: bool) -> RuleTrace:
         rule=rule.rule,
         holds=holds,
         clauses=clauses,
+        parts=_parts(rule, run),
         missing=missing_facts(rule, run),
         is_used=is_used,
         changes_at_us=timing.changes_at_us,
@@ -154,7 +175,7 @@ def _permit_asked(one: NearRule, run: Run, *, is_used: bool) -> RuleTrace:
 
 
 def _regime(
-    regime: Regime, test: Test | None, group: Group, run: Run, decided: LeafDecision
+    regime: Regime, test: Test | None, group: Group, run: _TracedRun, decided: LeafDecision
 ) -> RegimeTrace:
     facts = run.facts
     with _Timing(run) as timing:
@@ -196,7 +217,7 @@ def _regime(
     )
 
 
-def _governing(regime: Regime, test: Test | None, run: Run) -> Governing:
+def _governing(regime: Regime, test: Test | None, run: _TracedRun) -> Governing:
     facts = run.facts
     if regime.index == HOUSE:
         return Governing.ALWAYS
@@ -210,7 +231,7 @@ def _governing(regime: Regime, test: Test | None, run: Run) -> Governing:
     return {FALSE: Governing.NO, UNKNOWN: Governing.UNKNOWN, TRUE: Governing.MATCHES}[test(facts)]
 
 
-def _ask_all(candidates: RegimeGroup, run: Run, decided: LeafDecision) -> tuple[Asking, ...]:
+def _ask_all(candidates: RegimeGroup, run: _TracedRun, decided: LeafDecision) -> tuple[Asking, ...]:
     """The askings up to the first yes."""
     facts = run.facts
     facts.basis = candidates.basis
@@ -238,7 +259,7 @@ def _ask_all(candidates: RegimeGroup, run: Run, decided: LeafDecision) -> tuple[
     return tuple(told)
 
 
-def _first_told(candidates: RegimeGroup, run: Run) -> Standing | None:
+def _first_told(candidates: RegimeGroup, run: _TracedRun) -> Standing | None:
     """The consent with which the first asking is told, as `explain_no` tells its reasons."""
     ask_first(candidates, run)
     if not candidates.reads_consent:
@@ -255,7 +276,7 @@ def _ground(rule: LinkedRule | None) -> frozenset[LinkedRule]:
 
 def _rules(
     candidates: RegimeGroup,
-    run: Run,
+    run: _TracedRun,
     grounds: frozenset[LinkedRule],
     decided: LeafDecision,
     *,
@@ -282,7 +303,7 @@ def _is_laid_on(rule: LinkedRule, decided: LeafDecision) -> bool:
     return rule.obligation in decided.obligations
 
 
-def _rule(rule: LinkedRule, run: Run, *, is_used: bool = False) -> RuleTrace:
+def _rule(rule: LinkedRule, run: _TracedRun, *, is_used: bool = False) -> RuleTrace:
     with _Timing(run) as timing:
         holds = applies(rule, run)
         clauses = _clauses(rule, run, {})
@@ -290,13 +311,14 @@ def _rule(rule: LinkedRule, run: Run, *, is_used: bool = False) -> RuleTrace:
         rule=rule.rule,
         holds=holds,
         clauses=clauses,
+        parts=_parts(rule, run),
         missing=missing_facts(rule, run) if holds == UNKNOWN else (),
         is_used=is_used,
         changes_at_us=timing.changes_at_us,
     )
 
 
-def _rights(run: Run) -> tuple[tuple[Track, int | None], ...]:
+def _rights(run: _TracedRun) -> tuple[tuple[Track, int | None], ...]:
     states = [(track, run.view.right(track, run.facts.query)) for track in Track]
     return tuple((track, state.since_us) for track, state in states if state.is_active)
 
@@ -305,7 +327,7 @@ def _rights(run: Run) -> tuple[tuple[Track, int | None], ...]:
 
 
 def _askings(
-    run: Run, regime: str, *, is_read: bool, reads_consent: bool
+    run: _TracedRun, regime: str, *, is_read: bool, reads_consent: bool
 ) -> Iterator[Standing | None]:
     """Sets the facts of each asking in turn; one asking where the ledger is not read."""
     if not is_read:
@@ -316,7 +338,7 @@ def _askings(
         yield standing
 
 
-def _clauses(rule: LinkedRule, run: Run, fixed: dict[str, bool]) -> tuple[ClauseTrace, ...]:
+def _clauses(rule: LinkedRule, run: _TracedRun, fixed: dict[str, bool]) -> tuple[ClauseTrace, ...]:
     """The clauses that the rule has; `fixed` are those that do not depend on who asks, and keep."""
     said = rule.rule
     facts = run.facts
@@ -342,6 +364,20 @@ def _clauses(rule: LinkedRule, run: Run, fixed: dict[str, bool]) -> tuple[Clause
     return tuple(ClauseTrace(name=name, holds=holds) for name, holds in found)
 
 
+def _parts(rule: LinkedRule, run: _TracedRun) -> tuple[PartTrace, ...]:
+    """The parts of the condition in this asking; none where the ledger's are not what they are."""
+    if rule.tests is None or run.mode != AS_IT_IS:
+        return ()
+    with _Timing(run):
+        return tuple(
+            PartTrace(text=text, holds=test(run.facts)) for text, test in run.parts_of(rule.rule)
+        )
+
+
+def _no_parts(_rule: Rule) -> tuple[tuple[str, Test], ...]:
+    return ()
+
+
 def _tri(holds: bool) -> Tri:  # noqa: FBT001  # a conversion
     return TRUE if holds else FALSE
 
@@ -349,7 +385,7 @@ def _tri(holds: bool) -> Tri:  # noqa: FBT001  # a conversion
 class _Timing:
     """Notes when what is asked within it may change by time alone."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: _TracedRun) -> None:
         self._facts = run.facts
         self._before_us: int | None = None
         self.changes_at_us: int | None = None

@@ -27,6 +27,14 @@ class ClauseTrace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartTrace:
+    """A part of a condition between `and`, `or` and `not`, as it was written, and what it was."""
+
+    text: str
+    holds: Tri
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleTrace:
     """One rule in one asking.
 
@@ -35,7 +43,8 @@ class RuleTrace:
     order in which they are judged; what the rule does not say is not among them. `missing` are
     facts that the request left out and that could have decided it. `is_used` says that the answer
     rests on it: the permit or ground that was found, a forbid that stands, a burden that is laid
-    on. `changes_at_us` is when time alone may change what the rule comes to.
+    on. `changes_at_us` is when time alone may change what the rule comes to. `parts` are those of
+    its condition, where whoever asked had them.
     """
 
     rule: Rule
@@ -44,6 +53,7 @@ class RuleTrace:
     missing: tuple[str, ...] = ()
     is_used: bool = False
     exceptions: tuple[RuleTrace, ...] = ()
+    parts: tuple[PartTrace, ...] = ()
     changes_at_us: int | None = None
 
     @property

@@ -87,6 +87,20 @@ def test_explanation_names_rules_events_and_the_smallest_change(consentry: Run) 
     assert "1. the person consents to `marketing.email`  -> consent_valid" in told.stdout
 
 
+def test_conditions_are_told_part_by_part(consentry: Run) -> None:
+    told = consentry(
+        "explain", "policies", *NEWSLETTER, "--subject-attr", "country=FR",
+        "--context", "campaign=TEST-1",
+    )  # fmt: skip
+
+    lines = [line.strip() for line in told.stdout.splitlines()]
+    assert "true: has subject.country" in lines
+    assert "false: subject.country in served_countries" in lines
+    used = lines.index("+ forbid tests_reach_nobody  marketing.policy:61  <- used")
+    assert lines[used + 1].startswith("so: when has context.campaign and")
+    assert 'true: context.campaign like "TEST-*"' in lines[used:]
+
+
 def test_customer_reads_one_sentence(consentry: Run) -> None:
     told = consentry("explain", "policies", *NEWSLETTER, "--for", "customer")
 

@@ -6,22 +6,15 @@ import argparse
 from typing import Final
 
 from consentry.app.decision_text import decision_json, show_decision
-from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
+from consentry.app.exit_codes import EXIT_CODES_HELP
 from consentry.app.output import out
-from consentry.app.question_input import (
-    QuestionError,
-    add_question,
-    compile_asked,
-    problems_of,
-    read_question,
-    show_broken,
-    show_refused,
-)
-from consentry.consent.errors import LedgerError
+from consentry.app.policy_files import Compiled
+from consentry.app.question_input import add_question
+from consentry.app.question_verb import answer
+from consentry.author.explanation import Question
 from consentry.engine.evaluate import evaluate
-from consentry.engine.link import link
-from consentry.model.decision import Effect
-from consentry.model.request import RequestError
+from consentry.engine.link import LinkedProgram
+from consentry.model.decision import Decision
 
 _EXAMPLES: Final = """\
 examples:
@@ -49,25 +42,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Compiles, asks, prints."""
-    try:
-        compiled = compile_asked(options)
-        result = compiled.result
-        if compiled.has_errors or result.symbols is None or result.program is None:
-            show_broken(options, compiled)
-            return ExitCode.USAGE
-        asked = read_question(options, result.symbols)
-        decision = evaluate(link(result.program), asked.request, asked.view, asked.now_us)
-    except QuestionError as problem:
-        show_refused(options, "eval", problem.problems)
-        return ExitCode.USAGE
-    except RequestError as problem:
-        show_refused(options, "eval", problems_of(problem))
-        return ExitCode.USAGE
-    except LedgerError as problem:
-        show_refused(options, "eval", [str(problem)])
-        return ExitCode.LEDGER
-    if options.json:
-        out().json(decision_json(decision))
-    else:
-        show_decision(out(), decision)
-    return ExitCode.OK if decision.effect is Effect.PERMIT else ExitCode.FINDINGS
+
+    def tell(_compiled: Compiled, linked: LinkedProgram, asked: Question) -> Decision:
+        decision = evaluate(linked, asked.request, asked.view, asked.now_us)
+        if options.json:
+            out().json(decision_json(decision))
+        else:
+            show_decision(out(), decision)
+        return decision
+
+    return answer(options, "eval", tell)

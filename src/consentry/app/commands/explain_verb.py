@@ -5,25 +5,18 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
+from consentry.app.exit_codes import EXIT_CODES_HELP
 from consentry.app.output import out
-from consentry.app.question_input import (
-    QuestionError,
-    add_question,
-    compile_asked,
-    problems_of,
-    read_question,
-    show_broken,
-    show_refused,
-)
+from consentry.app.policy_files import Compiled
+from consentry.app.question_input import add_question
+from consentry.app.question_verb import answer
+from consentry.author.condition_parts import condition_parts
 from consentry.author.explain import explain
 from consentry.author.explain_json import explanation_json
 from consentry.author.explain_text import render_text
-from consentry.author.explanation import Reader
-from consentry.consent.errors import LedgerError
-from consentry.engine.link import link
-from consentry.model.decision import Effect
-from consentry.model.request import RequestError
+from consentry.author.explanation import Question, Reader
+from consentry.engine.link import LinkedProgram
+from consentry.model.decision import Decision
 
 _EXAMPLES: Final = """\
 examples:
@@ -65,31 +58,20 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Compiles, asks, explains."""
-    try:
-        compiled = compile_asked(options)
-        result = compiled.result
-        if compiled.has_errors or result.symbols is None or result.program is None:
-            show_broken(options, compiled)
-            return ExitCode.USAGE
-        asked = read_question(options, result.symbols)
+
+    def tell(compiled: Compiled, linked: LinkedProgram, asked: Question) -> Decision:
         told = explain(
-            link(result.program),
+            linked,
             asked.request,
             asked.view,
             asked.now_us,
             with_flips=not options.no_changes,
+            parts_of=condition_parts(compiled.result, compiled.sources),
         )
-    except QuestionError as problem:
-        show_refused(options, "explain", problem.problems)
-        return ExitCode.USAGE
-    except RequestError as problem:
-        show_refused(options, "explain", problems_of(problem))
-        return ExitCode.USAGE
-    except LedgerError as problem:
-        show_refused(options, "explain", [str(problem)])
-        return ExitCode.LEDGER
-    if options.json:
-        out().json(explanation_json(told))
-    else:
-        out().line(render_text(told, Reader(options.reader)).rstrip("\n"))
-    return ExitCode.OK if told.decision.effect is Effect.PERMIT else ExitCode.FINDINGS
+        if options.json:
+            out().json(explanation_json(told))
+        else:
+            out().line(render_text(told, Reader(options.reader)).rstrip("\n"))
+        return told.decision
+
+    return answer(options, "explain", tell)
