@@ -203,6 +203,21 @@ def test_stream_raises_where_the_client_should(caller: Any, sidecar: FakeSidecar
     assert caught.value.code is grpc.StatusCode.INTERNAL
 
 
+def test_explanation_that_cannot_be_had_raises_whatever_on_error_says(
+    caller: Any, sidecar: FakeSidecar
+) -> None:
+    at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    with pytest.raises(ConsentryError) as caught:
+        caller.run(sidecar.target, lambda c: c.explain(**asked(), at=at, with_changes=False))
+    with pytest.raises(ValueError, match="time zone"):
+        caller.run(
+            sidecar.target,
+            lambda c: c.explain(**asked(), at=dt.datetime(2026, 1, 1)),  # noqa: DTZ001
+        )
+
+    assert caught.value.code is grpc.StatusCode.UNIMPLEMENTED
+
+
 @pytest.mark.parametrize(
     ("code", "tries"), [(UNAVAILABLE, 3), (grpc.StatusCode.INTERNAL, 1), (OVER, 1)]
 )

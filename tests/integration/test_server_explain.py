@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import pytest
 from server_world import call, channel_to, outcome
 
 from consentry.app.system import ProcessIds, SystemClock
-from consentry.client import Client, ConsentryError, event, question, service
+from consentry.client import AsyncClient, Client, ConsentryError, event, question, service
 from consentry.client.questions import QuestionFields
 from consentry.consent.sqlite import SqliteLedger
 from consentry.pdp.archive import PolicyArchive
@@ -94,6 +95,16 @@ def running(tmp_path: Path) -> Iterator[Any]:
         )
     sidecar.stop()
     ledger.close()
+
+
+def test_both_clients_are_told_the_same(running: Any) -> None:
+    async def ask() -> wire.ExplainResponse:
+        async with AsyncClient(running.target, timeout_s=20) as client:
+            return await client.explain(**ASKED, with_changes=False)
+
+    told, again = asyncio.run(ask()), running.client.explain(**ASKED, with_changes=False)
+
+    assert (told.reason, told.policy_digest) == (again.reason, again.policy_digest)
 
 
 def test_explanation_gives_the_answer_of_the_check(running: Any) -> None:
