@@ -216,6 +216,26 @@ class Clusters:
             cluster.close()
             shutil.rmtree(home, ignore_errors=True)
 
+    @contextmanager
+    def standby_of(self, primary: Cluster, name: str) -> Iterator[Cluster]:
+        """A started server that follows `primary`, known to it by `name`; gone at the end."""
+        self._count += 1
+        home = self._root / f"cluster-{self._count}"
+        _own(home)
+        command = [str(self._programs / "bin" / "pg_basebackup"), "-D", str(home / "data")]
+        source = f"{primary.conninfo().replace(' dbname=postgres', '')} application_name={name}"
+        subprocess.run(
+            [*command, "--write-recovery-conf", "--checkpoint=fast", "-d", source],
+            check=True, capture_output=True, cwd=home, **_owner(),
+        )  # fmt: skip
+        cluster = Cluster(home / "data", self._programs)
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.close()
+            shutil.rmtree(home, ignore_errors=True)
+
 
 def _own(folder: Path) -> None:
     folder.mkdir(parents=True)

@@ -18,21 +18,21 @@ MAX_GROUP: Final = 1_000
 
 
 class Ticket:
-    """One batch on its way. `answer` or `problem` is set before `done`."""
+    """One batch on its way. `answer` or `problem` is set before `is_done`."""
 
-    __slots__ = ("answer", "done", "events", "problem")
+    __slots__ = ("answer", "events", "is_done", "problem")
 
     def __init__(self, events: Sequence[ConsentEvent]) -> None:
         self.events: Final = events
         self.answer: tuple[Recorded, ...] = ()
         self.problem: Exception | None = None
-        self.done: Final = threading.Event()
+        self.is_done = False
 
 
 class GroupCommit:
     """Collects batches while one group is being written.
 
-    Locks: `_lock` guards the queue; `_turn` is held by who writes.
+    Locks: `_moved` guards the queue and who writes; writing itself is done without it.
     """
 
     def __init__(self, write: Callable[[Sequence[Ticket]], None], *, wait_s: float) -> None:
@@ -41,9 +41,9 @@ class GroupCommit:
         """
         self._write: Final = write
         self._wait_s: Final = wait_s
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._moved = threading.Condition()
         self._queue: list[Ticket] = []
+        self._is_writing = False
 
     def record(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
         """The acknowledgements of one batch, once it is durable.
@@ -53,50 +53,46 @@ class GroupCommit:
             LedgerError: whatever became of this batch.
         """
         ticket = Ticket(events)
-        with self._lock:
+        with self._moved:
             self._queue.append(ticket)
-        if not self._turn.acquire(timeout=self._wait_s):
-            if self._withdraw(ticket):
-                raise LedgerUnavailableError("the ledger did not take the events in time")
-            ticket.done.wait(self._wait_s)
-        else:
-            try:
-                # Whoever wrote before us may have written this one, too.
-                while not ticket.done.is_set():
-                    self._write_group()
-            finally:
-                self._turn.release()
+        while group := self._next_group(ticket):
+            self._write_group(group)
         if ticket.problem is not None:
             raise ticket.problem
-        if not ticket.done.is_set():
-            raise LedgerUnavailableError("the ledger did not answer in time")
         return ticket.answer
 
-    def _withdraw(self, ticket: Ticket) -> bool:
-        with self._lock:
-            if ticket in self._queue:
-                self._queue.remove(ticket)
-                return True
-            return False
+    def _next_group(self, ticket: Ticket) -> list[Ticket]:
+        """What this thread is to write now; nothing once its own ticket is done.
 
-    def _write_group(self) -> None:
-        group = self._next_group()
+        The longest waiting come first; a group has no more events than one batch may have.
+        """
+        with self._moved:
+            if not self._moved.wait_for(
+                lambda: ticket.is_done or not self._is_writing, self._wait_s
+            ):
+                if ticket in self._queue:
+                    self._queue.remove(ticket)
+                raise LedgerUnavailableError("the ledger did not take the events in time")
+            if ticket.is_done:
+                return []
+            self._is_writing = True
+            count, size = 0, 0
+            for waiting in self._queue:
+                if count and size + len(waiting.events) > MAX_GROUP:
+                    break
+                count, size = count + 1, size + len(waiting.events)
+            group, self._queue = self._queue[:count], self._queue[count:]
+            return group
+
+    def _write_group(self, group: Sequence[Ticket]) -> None:
         try:
             self._write(group)
         except Exception as problem:  # noqa: BLE001  # raised again by each whose batch it was
             for ticket in group:
                 ticket.problem = ticket.problem or problem
         finally:
-            for ticket in group:
-                ticket.done.set()
-
-    def _next_group(self) -> list[Ticket]:
-        """The longest waiting; at least one, and no more events than one batch may have."""
-        with self._lock:
-            count, size = 0, 0
-            for ticket in self._queue:
-                if count and size + len(ticket.events) > MAX_GROUP:
-                    break
-                count, size = count + 1, size + len(ticket.events)
-            group, self._queue = self._queue[:count], self._queue[count:]
-            return group
+            with self._moved:
+                self._is_writing = False
+                for ticket in group:
+                    ticket.is_done = True
+                self._moved.notify_all()
