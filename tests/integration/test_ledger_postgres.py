@@ -12,6 +12,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from consentry.consent import postgres_session
 from consentry.consent.errors import (
     EventRefusedError,
     IdempotencyConflictError,
@@ -361,3 +362,15 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(LedgerUnavailableError):
         source.check()
     source.close()
+
+
+def test_without_any_notification_changes_arrive_with_the_heartbeat(
+    source: PostgresSource, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_session, "CHANNEL", "nobody_speaks_here")
+    deaf = open_ledger(conninfo, "deaf-")
+
+    source.record([gave(1)])
+
+    assert deaf.wait_for(1, 2.0)
+    deaf.close()

@@ -75,6 +75,7 @@ class SharedLedger:
         self._is_closed = threading.Event()
         self._woken = threading.Event()
         self._is_proven = threading.Event()
+        self._is_told_fresh = False
         self._position = 0
         self._lag_us = 0
         self._damage: LedgerCorruptError | None = None
@@ -283,6 +284,9 @@ class SharedLedger:
             # INVARIANT: after the cells, too: what the lease vouches for is visible.
             self.lease = Lease(proven_at_us, self._feed.times.lease_us, self._read_us)
             self._is_proven.set()
+            if not self._is_told_fresh:
+                self._is_told_fresh = True
+                log.info("consent_fresh", extra={"ledger_position": place.position})
         self._feed_trouble.end()
         return True
 
@@ -302,9 +306,8 @@ class SharedLedger:
         self._lag_us = max(0, now_us - newest_us)
 
     def _watch(self) -> None:
-        was_fresh = False
         while not self._is_closed.is_set():
-            was_fresh = self._tell_staleness(was_fresh=was_fresh)
+            self._tell_staleness()
             with self._lock:
                 now_us = self._read_us()
                 is_over = self._feed.step(now_us) is Step.CLOSE
@@ -320,14 +323,10 @@ class SharedLedger:
             self._woken.wait(max(wait_us / MICROS_PER_SECOND, 0.02))
             self._woken.clear()
 
-    def _tell_staleness(self, *, was_fresh: bool) -> bool:
-        """Whether the lease holds; who keeps answers of ours is told when it does not any more."""
+    def _tell_staleness(self) -> None:
+        """Tells those who keep answers of ours once that the lease does not hold any more."""
         lease = self.lease
-        if lease.is_over():
-            if was_fresh:
-                log.error("consent_stale", extra={"age_s": lease.age_us() // MICROS_PER_SECOND})
-                self._cells.doubt(self._position)
-            return False
-        if not was_fresh:
-            log.info("consent_fresh", extra={"ledger_position": self._position})
-        return True
+        if self._is_told_fresh and lease.is_over():
+            self._is_told_fresh = False
+            log.error("consent_stale", extra={"age_s": lease.age_us() // MICROS_PER_SECOND})
+            self._cells.doubt(self._position)
