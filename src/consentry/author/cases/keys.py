@@ -73,5 +73,5 @@ def _kind(side: Side, key: Key) -> object:
     if group is None:
         return None
     # What the ledger holds is tried with a scope of purposes only: it tells no fields apart.
-    named = key.leaf if any(reads_leaf(member) for member in members_of(side, group)) else ""
+    named = key.leaf if any(reads_leaf(member) for member in members_of(side, key)) else ""
     return (id(group), named)

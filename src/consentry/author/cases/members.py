@@ -18,7 +18,6 @@ from consentry.author.cases.histories import History, mixtures_of_rights
 from consentry.author.cases.questions import FactValue, Key, Said, build_request
 from consentry.author.cases.sides import Part, Side
 from consentry.author.cases.values import Candidate
-from consentry.engine.groups import Group
 from consentry.engine.linked_rule import LinkedRule
 from consentry.engine.matching import applies
 from consentry.model.consent import WIDENING_TRACKS
@@ -37,6 +36,8 @@ class Member:
     side: Side
     rule: LinkedRule
     exceptions: tuple[LinkedRule, ...] = ()
+    keeping: Part | None = None
+    """Of a permit of the house: whether the data is too old for it."""
 
     @property
     def kind(self) -> RuleKind:
@@ -46,12 +47,21 @@ class Member:
     def parts(self) -> tuple[Part, ...]:
         """All parts, those of what lifts it too."""
         lifting = (self.side.parts(one, is_exception=True) for one in self.exceptions)
-        return (*self.side.parts(self.rule), *(part for parts in lifting for part in parts))
+        own = self.side.parts(self.rule)
+        if self.keeping is not None:
+            own = (*own, self.keeping)
+        return (*own, *(part for parts in lifting for part in parts))
 
 
-def members_of(side: Side, group: Group) -> list[Member]:
-    """The rules that can make a yes, a no, a mask or a duty of a group's questions."""
-    found = [Member(side, rule) for rule in group.permits]
+def members_of(side: Side, key: Key) -> list[Member]:
+    """The rules that can make a yes, a no, a mask or a duty of the questions of a key.
+
+    None where the set does not know all names of the key.
+    """
+    group, purpose = side.group(key), side.purpose(key)
+    if group is None or purpose is None:
+        return []
+    found = [Member(side, rule, keeping=side.keeping_part(rule, purpose)) for rule in group.permits]
     for regime in group.regimes:
         found += [Member(side, rule) for rule in (*regime.permits, *regime.burdens)]
         found += [Member(side, ban.rule, ban.exceptions) for ban in regime.forbids]

@@ -51,7 +51,7 @@ def compare(sides: Sequence[Side], key: Key, *, is_same_world: bool) -> Shared:
     one, other = groups
     if not is_permitting or one is None or other is None or not is_same_world:
         return Shared(is_permitting=is_permitting, is_same_frame=False, changed=frozenset())
-    members = [members_of(side, group) for side, group in zip(sides, (one, other), strict=True)]
+    members = [members_of(side, key) for side in sides]
     frames = [_frame(side, key, found) for side, found in zip(sides, members, strict=True)]
     prints = [[(_of_member(member), member) for member in found] for found in members]
     counts = [Counter(map(_hashable, (p for p, _ in found))) for found in prints]

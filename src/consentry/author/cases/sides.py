@@ -21,9 +21,10 @@ from consentry.engine.matching import match_to, match_via, match_who
 from consentry.engine.run import Run, in_force
 from consentry.lang.tree import ClauseWord
 from consentry.model.consent import ConsentView
-from consentry.model.program import HOUSE, Party, Program, Regime, Rule, RuleKind
+from consentry.model.program import Party, Program, Regime, Rule
 from consentry.model.request import Request
 from consentry.model.trees import DataNode, PurposeNode
+from consentry.model.values import Duration
 
 _CONDITIONS: Final = (ClauseWord.WHEN, ClauseWord.UNLESS)
 
@@ -67,6 +68,7 @@ class Side:
         self.linked: LinkedProgram = link(program)
         self.declared = frozenset(spec.path for spec in program.attributes)
         self._parts: dict[tuple[bool, int], tuple[Part, ...]] = {}
+        self._keeping: dict[tuple[int, Duration], Part] = {}
         self._regime_parts: dict[int, tuple[Part, ...]] = {}
 
     def purpose(self, key: Key) -> PurposeNode | None:
@@ -109,6 +111,19 @@ class Side:
         linked = LinkedRule(rule, self.program, self.linked.functions, self.linked.order)
         return self.parts(linked)
 
+    def keeping_part(self, linked: LinkedRule, purpose: PurposeNode) -> Part | None:
+        """Whether data for a purpose is too old for a permit of the house; None: it never is."""
+        keep = linked.rule.keep or purpose.keep
+        if keep is None:
+            return None
+        found = self._keeping.get((linked.index, keep))
+        if found is None:
+            reads = Reads(dims={dim.COLLECTED_AT, dim.NOW}, lengths={keep})
+            owner = f"permit {linked.rule.name} at {linked.rule.file}:{linked.rule.line}"
+            found = Part(reads, lambda run: is_retention_over(linked, run), owner)
+            self._keeping[linked.index, keep] = found
+        return found
+
     def regime_parts(self, regime: Regime) -> tuple[Part, ...]:
         """The parts of what decides whether a regime governs."""
         found = self._regime_parts.get(regime.index)
@@ -149,12 +164,6 @@ class Side:
         yield from self._dated(rule.from_us, rule.until_us, owner)
         for probe in (self._of_exceptions if is_exception else self._of_rules)[rule.index]:
             yield self._probed(probe, regime, owner)
-        if rule.kind is RuleKind.PERMIT and rule.regime == HOUSE and not is_exception:
-            reads = Reads(dims={dim.COLLECTED_AT, dim.NOW})
-            keeps = {rule.keep} if rule.keep else {node.keep for node in self.program.purposes}
-            reads.lengths |= {keep for keep in keeps if keep is not None}
-            if reads.lengths:
-                yield Part(reads, lambda run: is_retention_over(linked, run), owner)
 
     def _dated(self, from_us: int | None, until_us: int | None, owner: str) -> Iterator[Part]:
         instants = {edge for edge in (from_us, until_us) if edge is not None}

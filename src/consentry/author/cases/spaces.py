@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from consentry.author.cases import reads as dim
 from consentry.author.cases.candidates import Asked, find_candidates, refuse_endless
@@ -37,6 +37,8 @@ from consentry.consent.resolver import SubjectView
 from consentry.model.program import HOUSE, RuleKind
 from consentry.model.request import Request, RequestError
 from consentry.model.tri import TRUE
+
+_NO_EVENTS: Final = SubjectView((), revision=0, position=0, read_at_us=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +117,7 @@ def build_space(
     Raises:
         EndlessError: more is told apart than can be tried.
     """
-    members = [
-        member
-        for side in sides
-        if (group := side.group(key)) is not None
-        for member in members_of(side, group)
-    ]
+    members = [member for side in sides for member in members_of(side, key)]
     governing = [
         (side, part)
         for side in sides
@@ -304,6 +301,6 @@ class _Merging:
                 values[one] = candidate.at(now_us)
             try:
                 request = build_request(self._key, values)
-                yield part.ask(side.run(self._key, request, NOTHING.view(now_us), now_us))
+                yield part.ask(side.run(self._key, request, _NO_EVENTS, now_us))
             except RequestError:
                 yield "refused"
