@@ -6,10 +6,12 @@ Nothing is simulated but the ledger's contents: a test's events become a `Subjec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from consentry.author.coverage import CoverageRecorder
+from consentry.author.explain import explain
+from consentry.author.explain_text import render_text
 from consentry.author.scenario import (
     Facts,
     ScenarioError,
@@ -25,24 +27,27 @@ from consentry.consent.resolver import SubjectView
 from consentry.diagnostics.span import Span
 from consentry.engine.evaluate import evaluate
 from consentry.engine.link import LinkedProgram, link
-from consentry.lang.tree import Check, Expect, TestDecl
+from consentry.lang.tables import expand
+from consentry.lang.tree import Check, CheckTable, Expect, Literal, TestDecl
 from consentry.model.consent import ConsentEvent
 from consentry.model.decision import Decision, Effect
 from consentry.model.program import Program
-from consentry.model.request import RequestError
+from consentry.model.request import Request, RequestError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOutcome:
     """One `check` with its `expect`: what came out, and how that differs; no difference: passed.
 
-    `decision` is None when no question could be asked; `differences` then say why.
+    `decision` is None when no question could be asked; `differences` then say why. `explanation`
+    is that of the decision, for a developer, where it was not the expected one; lines of text.
     """
 
     span: Span
     expected: str
     decision: Decision | None
     differences: tuple[str, ...] = ()
+    explanation: tuple[str, ...] = ()
 
     @property
     def is_passed(self) -> bool:
@@ -121,59 +126,6 @@ def _name(test: TestDecl) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Runner:
-    """The set under test; linked once for all tests that say nothing about the controller."""
-
-    program: Program
-    linked: LinkedProgram
-    symbols: Symbols
-    recorder: CoverageRecorder | None
-
-    def linked_for(self, facts: Facts) -> LinkedProgram:
-        controller = facts.of("controller")
-        return link(with_controller(self.program, controller)) if controller else self.linked
-
-
-def _run(test: TestDecl, runner: _Runner) -> TestOutcome:
-    try:
-        facts = facts_of(runner.symbols, test.facts)
-        events = events_of(test.events, runner.symbols)
-        now_us = _now_us(test, events)
-    except ScenarioError as problem:
-        checks = tuple(_unasked(check, expect, str(problem)) for check, expect in test.checks)
-    else:
-        view = _view(events, now_us)
-        asked = _Asked(
-            facts=facts,
-            linked=runner.linked_for(facts),
-            view=view,
-            now_us=now_us,
-            recorder=runner.recorder,
-        )
-        checks = tuple(_ask(check, expect, asked) for check, expect in test.checks)
-    return TestOutcome(
-        name=_name(test),
-        text=test.head.text.value if test.head.text is not None else "",
-        span=test.head.name.span if test.head.name is not None else test.span,
-        checks=checks,
-    )
-
-
-def _now_us(test: TestDecl, events: tuple[ConsentEvent, ...]) -> int:
-    """`at`, or else the moment of the newest event."""
-    if test.at is not None:
-        return moment_us(test.at)
-    if not events:
-        raise ScenarioError("say `at` which moment: the test has no event to take it from")
-    return max(event.received_at_us for event in events)
-
-
-def _view(events: tuple[ConsentEvent, ...], now_us: int) -> SubjectView:
-    position = max((event.position for event in events), default=0)
-    return SubjectView(events=events, revision=position, position=position, read_at_us=now_us)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
     """What all checks of a test share."""
 
@@ -182,6 +134,87 @@ class _Asked:
     view: SubjectView
     now_us: int
     recorder: CoverageRecorder | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Runner:
+    """The set under test; linked once for all tests that say nothing about the controller."""
+
+    program: Program
+    linked: LinkedProgram
+    symbols: Symbols
+    recorder: CoverageRecorder | None
+
+    def prepare(self, test: TestDecl, facts: Facts, at: Literal | None) -> _Asked:
+        """What the checks share.
+
+        Raises:
+            ScenarioError: the test says something that makes no question.
+        """
+        events = events_of(test.events, self.symbols)
+        now_us = _now_us(at, events)
+        return _Asked(
+            facts=facts,
+            linked=self.linked_for(facts),
+            view=_view(events, now_us),
+            now_us=now_us,
+            recorder=self.recorder,
+        )
+
+    def linked_for(self, facts: Facts) -> LinkedProgram:
+        controller = facts.of("controller")
+        return link(with_controller(self.program, controller)) if controller else self.linked
+
+
+def _run(test: TestDecl, runner: _Runner) -> TestOutcome:
+    checks = [_run_checks(test, runner)] if test.checks else []
+    checks += [tuple(_run_table(test, table, runner)) for table in test.tables]
+    return TestOutcome(
+        name=_name(test),
+        text=test.head.text.value if test.head.text is not None else "",
+        span=test.head.name.span if test.head.name is not None else test.span,
+        checks=tuple(sorted((o for outcomes in checks for o in outcomes), key=_place)),
+    )
+
+
+def _place(outcome: CheckOutcome) -> int:
+    return outcome.span.start
+
+
+def _run_checks(test: TestDecl, runner: _Runner) -> tuple[CheckOutcome, ...]:
+    try:
+        asked = runner.prepare(test, facts_of(runner.symbols, test.facts), test.at)
+    except ScenarioError as problem:
+        return tuple(_unasked(check, expect, str(problem)) for check, expect in test.checks)
+    return tuple(_ask(check, expect, asked) for check, expect in test.checks)
+
+
+def _run_table(test: TestDecl, table: CheckTable, runner: _Runner) -> Iterator[CheckOutcome]:
+    for case in expand(table):
+        try:
+            facts = facts_of(runner.symbols, test.facts)
+            facts.drop(case.dropped)
+            for group in case.facts:
+                facts.add(group.owner.text, group.values)
+            asked = runner.prepare(test, facts, case.at or test.at)
+        except ScenarioError as problem:
+            yield _unasked(case.check, case.expect, str(problem))
+        else:
+            yield _ask(case.check, case.expect, asked)
+
+
+def _now_us(at: Literal | None, events: tuple[ConsentEvent, ...]) -> int:
+    """`at`, or else the moment of the newest event."""
+    if at is not None:
+        return moment_us(at)
+    if not events:
+        raise ScenarioError("say `at` which moment: the test has no event to take it from")
+    return max(event.received_at_us for event in events)
+
+
+def _view(events: tuple[ConsentEvent, ...], now_us: int) -> SubjectView:
+    position = max((event.position for event in events), default=0)
+    return SubjectView(events=events, revision=position, position=position, read_at_us=now_us)
 
 
 def _ask(check: Check, expect: Expect, asked: _Asked) -> CheckOutcome:
@@ -195,12 +228,19 @@ def _ask(check: Check, expect: Expect, asked: _Asked) -> CheckOutcome:
         return _unasked(check, expect, f"no question could be asked: {told}")
     if asked.recorder is not None:
         asked.recorder.record(asked.linked, request, asked.view, asked.now_us, decision)
+    differences = _differences(expect, decision)
     return CheckOutcome(
         span=check.span,
         expected=expected_text(expect),
         decision=decision,
-        differences=_differences(expect, decision),
+        differences=differences,
+        explanation=_explanation(request, asked) if differences else (),
     )
+
+
+def _explanation(request: Request, asked: _Asked) -> tuple[str, ...]:
+    told = explain(asked.linked, request, asked.view, asked.now_us)
+    return tuple(render_text(told).splitlines())
 
 
 def _unasked(check: Check, expect: Expect, problem: str) -> CheckOutcome:

@@ -97,6 +97,11 @@ class Facts:
         for pair in values:
             kept[pair.key.text] = self._typed(owner, pair)
 
+    def drop(self, names: Iterable[tuple[str, str]]) -> None:
+        """Forgets facts, told as (owner, name)."""
+        for owner, name in names:
+            self.by_owner.get(owner, {}).pop(name, None)
+
     def of(self, owner: str) -> dict[str, Value]:
         """A copy of the values of one owner."""
         return dict(self.by_owner.get(owner, {}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from consentry.compiler.attributes import BUILT_IN
@@ -10,15 +10,20 @@ from consentry.compiler.lookup import check_party
 from consentry.compiler.names import check_head
 from consentry.compiler.resolved import Resolved
 from consentry.compiler.rule_book import RuleBook
+from consentry.lang.tables import ABSENT, WORDS, is_absent, is_moment
 from consentry.lang.tree import (
     Check,
+    CheckTable,
     EventPart,
     EventWord,
     Expect,
+    Expr,
     GivenEvent,
+    GivenFacts,
     KeyValue,
     Name,
     PartyRef,
+    Ref,
     TestDecl,
 )
 from consentry.model.consent import Author
@@ -81,8 +86,9 @@ class _TestChecker:
             return
         self._names.declare("test", name)
         check_head(self._report, "a test", test.head)
+        has_checks = bool(test.checks or test.tables)
         missing = [
-            word for word, is_there in (("at", test.at), ("check", test.checks)) if not is_there
+            word for word, is_there in (("at", test.at), ("check", has_checks)) if not is_there
         ]
         if missing:
             listed = " and ".join(f"`{word}`" for word in missing)
@@ -90,16 +96,78 @@ class _TestChecker:
                 "R240", f"a test needs {listed}", name.span, label=f"no {listed} in here"
             )
         for facts in test.facts:
-            owners = [owner.value for owner in Owner]
-            if facts.owner.text not in owners:
-                self._report.unknown("R210", "owner of attributes", facts.owner, owners)
-            else:
-                self._check_facts(Owner(facts.owner.text), facts.values)
+            self._check_given(facts)
         for event in test.events:
             self._check_event(event)
         for check, expect in test.checks:
             self._check_check(check)
             self._check_expect(expect)
+        for table in test.tables:
+            self._check_table(table)
+
+    def _check_given(self, facts: GivenFacts) -> None:
+        owners = [owner.value for owner in Owner]
+        if facts.owner.text not in owners:
+            self._report.unknown("R210", "owner of attributes", facts.owner, owners)
+        else:
+            self._check_facts(Owner(facts.owner.text), facts.values)
+
+    def _check_table(self, table: CheckTable) -> None:
+        """A table's own mistakes once, and those of its check and of each row that it changes."""
+        self._check_check(table.check)
+        if not self._check_columns(table.columns):
+            return
+        for row in table.rows:
+            if len(row.values) != len(table.columns):
+                self._report.error(
+                    "C421",
+                    f"a row of {_counted(len(row.values))} under {len(table.columns)} columns",
+                    row.values[-1].span,
+                    label="one value for each column, then `expect`",
+                )
+                continue
+            for column, cell in zip(table.columns, row.values, strict=True):
+                self._check_cell(column, cell)
+            self._check_expect(row.expect)
+
+    def _check_columns(self, columns: Sequence[Name]) -> bool:
+        is_good = True
+        for column in columns:
+            name = column.text.rpartition(".")[2]
+            known = [f"{o}.{n}" for o, n in self._symbols.attributes]
+            known += [f"{o.value}.{n}" for o, names in BUILT_IN.items() for n in names]
+            if column.text in WORDS or column.text in known:
+                continue
+            is_good = False
+            if not self._symbols.poisoned & {name, column.text}:
+                self._report.unknown("C420", "column", column, [*WORDS, *sorted(known)])
+        return is_good
+
+    def _check_cell(self, column: Name, cell: Expr) -> None:
+        owner, _, name = column.text.partition(".")
+        if name:
+            if isinstance(cell, Ref) and not is_absent(cell):
+                self._report.unknown("C422", "value", cell.name, [ABSENT])
+            elif not is_absent(cell):
+                key = Name(text=name, span=column.span)
+                fact = KeyValue(key=key, value=cell, span=cell.span)
+                self._check_facts(Owner(owner), (fact,))
+            return
+        word = column.text
+        if word == "channel" and is_absent(cell):
+            return
+        is_fitting = is_moment(cell) if word == "now" else isinstance(cell, Ref)
+        if not is_fitting or is_absent(cell):
+            wanted = "a date or a time" if word == "now" else f"a name of {word}"
+            self._report.error("C422", f"the column `{word}` holds {wanted}", cell.span)
+        elif isinstance(cell, Ref):
+            code, names = {
+                "action": ("R205", self._symbols.actions),
+                "data": ("R204", self._symbols.data_names),
+                "purpose": ("R203", self._symbols.purpose_names),
+                "channel": ("R206", [*self._symbols.channels, ABSENT]),
+            }[word]
+            self._check_word(code, word, cell.name, names)
 
     def _check_facts(self, owner: Owner, values: Iterable[KeyValue]) -> None:
         for value in values:
@@ -187,3 +255,7 @@ class _TestChecker:
         if name.text not in candidates:
             places = self._lookup.places_of(what.split(" ", maxsplit=1)[0])
             self._report.unknown(code, what, name, candidates, places=places)
+
+
+def _counted(number: int) -> str:
+    return "1 value" if number == 1 else f"{number} values"

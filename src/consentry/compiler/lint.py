@@ -9,6 +9,7 @@ from itertools import chain
 from consentry.compiler.clauses import first
 from consentry.compiler.expressions import names_in
 from consentry.compiler.lint_conflicts import warn_about_conflicts
+from consentry.compiler.lint_promises import warn_about_promises
 from consentry.compiler.lint_reach import warn_about_reach
 from consentry.compiler.lint_special import warn_about_special_data
 from consentry.compiler.lint_terms import (
@@ -52,9 +53,10 @@ def lint(
             warn_about_keep(lowered, symbols.purposes, report)
             _warn_about_channel(lowered, symbols, report)
         warn_about_conflicts(lowered, report)
-    for lowered in book.exceptions:
+    for lowered in (*book.exceptions, *book.promises):
         warn_about_conflicts(lowered, report)
     warn_about_reach(book, symbols, report)
+    warn_about_promises(book, report)
     warn_about_special_data(resolved, book)
     if now_us is not None:
         warn_about_today(resolved, book, now_us)

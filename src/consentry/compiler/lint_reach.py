@@ -128,8 +128,8 @@ def _warn_about_shadowed(
         if lowered.rule.kind is not RuleKind.PERMIT:
             continue
         near = forbids.near(sorted(all_leaves if lowered.rule.data is None else lowered.rule.data))
-        stopping = [one for one in near if _stops_whenever(one, lowered)]
-        if alone := next((one for one in stopping if _covers(one.rule, lowered.rule)), None):
+        stopping = [one for one in near if stops_whenever(one, lowered)]
+        if alone := next((one for one in stopping if covers(one.rule, lowered.rule)), None):
             _warn_shadowed(lowered, [alone], report)
         elif len(stopping) > 1 and (together := _join(stopping, lowered.rule, symbols, all_leaves)):
             _warn_shadowed(lowered, together, report)
@@ -156,7 +156,7 @@ def _collect_forbids(book: RuleBook) -> _Forbids:
     return found
 
 
-def _stops_whenever(forbid: LoweredRule, permit: LoweredRule) -> bool:
+def stops_whenever(forbid: LoweredRule, permit: LoweredRule) -> bool:
     """Whether the forbid's parties and condition hold wherever the permit's do."""
     for wide, narrow in (
         (forbid.rule.who, permit.rule.who),
@@ -181,7 +181,8 @@ def _demands(lowered: LoweredRule, word: W) -> frozenset[Expr]:
     return frozenset(found)
 
 
-def _covers(forbid: Rule, permit: Rule) -> bool:
+def covers(forbid: Rule, permit: Rule) -> bool:
+    """Whether actions, data, purposes and channels of the one hold all those of the other."""
     return (
         _is_part(permit.actions, forbid.actions)
         and _is_part(permit.data, forbid.data)

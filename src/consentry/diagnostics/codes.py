@@ -12,7 +12,8 @@ from consentry.diagnostics.code_info import CodeInfo
 from consentry.diagnostics.codes_conditions import CODES as CONDITIONS
 from consentry.diagnostics.codes_files import CODES as FILES
 from consentry.diagnostics.codes_names import CODES as NAMES
+from consentry.diagnostics.codes_promises import CODES as PROMISES
 from consentry.diagnostics.codes_syntax import CODES as SYNTAX
 
-ALL_CODES: Final[tuple[CodeInfo, ...]] = (*SYNTAX, *NAMES, *CONDITIONS, *FILES)
+ALL_CODES: Final[tuple[CodeInfo, ...]] = (*SYNTAX, *NAMES, *CONDITIONS, *PROMISES, *FILES)
 CODES: Final[dict[str, CodeInfo]] = {info.code: info for info in ALL_CODES}

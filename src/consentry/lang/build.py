@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,31 +10,22 @@ from consentry.diagnostics.span import Span
 from consentry.lang import literals
 from consentry.lang.build_expressions import (
     Children,
-    ExpressionBuilder,
-    date_literal,
     find_name,
     find_text,
     name_of,
     span_over,
     text_of,
 )
+from consentry.lang.build_tests import Block, Headed, TestBuilder, block_of
 from consentry.lang.depth import check_depth
 from consentry.lang.tokens import Piece
 from consentry.lang.tree import (
     AttributeDecl,
     Attributes,
-    Check,
     Clause,
     ClauseWord,
     DataDecl,
-    EventPart,
-    EventWord,
-    Expect,
-    GivenEvent,
-    GivenFacts,
     Head,
-    KeyValue,
-    Literal,
     MaskRef,
     Mission,
     MissionField,
@@ -46,28 +36,11 @@ from consentry.lang.tree import (
     RuleDecl,
     RuleWord,
     SetDecl,
-    TestDecl,
     Use,
     Used,
     WordDecl,
     WordKind,
 )
-
-
-@dataclass(slots=True)
-class _Headed:
-    """A head and where it stands; the tree's own heads carry no span."""
-
-    head: Head
-    span: Span
-
-
-@dataclass(slots=True)
-class _Block:
-    """What stands between braces, and where."""
-
-    items: Sequence[Any]
-    span: Span
 
 
 @dataclass(slots=True)
@@ -82,26 +55,12 @@ class _Marks:
         return self.word.span.to(self.names[-1].span)
 
 
-@dataclass(slots=True)
-class _At:
-    """`at …` of a test."""
-
-    word: Piece
-    moment: Literal
-
-
-def _block(children: Children) -> _Block:
-    """The block of `{`, items, `}`; left-out items are dropped."""
-    items = [item for item in children[1:-1] if item is not None]
-    return _Block(items, span_over(children[0], children[-1]))
-
-
-class TreeBuilder(ExpressionBuilder):
+class TreeBuilder(TestBuilder):
     """Rules of declarations; the whole language together with its base."""
 
     # Heads.
 
-    def head(self, c: Children) -> _Headed:
+    def head(self, c: Children) -> Headed:
         name, text, *marks = c
         tags: tuple[Name, ...] = ()
         standard: tuple[Name, ...] = ()
@@ -113,7 +72,7 @@ class TreeBuilder(ExpressionBuilder):
             else:
                 standard = mark.names
         head = Head(name=name_of(name), text=find_text(text), tags=tags, standard=standard)
-        return _Headed(head, span_over(name, last))
+        return Headed(head, span_over(name, last))
 
     word_head = head
 
@@ -147,7 +106,7 @@ class TreeBuilder(ExpressionBuilder):
 
     def attributes(self, c: Children) -> Attributes:
         word, headed, *rest = c
-        block = _block(rest)
+        block = block_of(rest)
         return Attributes(
             head=headed.head, attributes=tuple(block.items), span=span_over(word, block)
         )
@@ -176,13 +135,13 @@ class TreeBuilder(ExpressionBuilder):
     def data_node(self, c: Children) -> DataDecl:
         return self._data(c[0], c[1:], c[0])
 
-    def _data(self, headed: _Headed, block: Children, first: Any) -> DataDecl:
+    def _data(self, headed: Headed, block: Children, first: Any) -> DataDecl:
         children = tuple(block[0].items) if block else ()
         last = block[0] if block else headed
         return DataDecl(head=headed.head, children=children, span=span_over(first, last))
 
-    def data_block(self, c: Children) -> _Block:
-        return _block(c)
+    def data_block(self, c: Children) -> Block:
+        return block_of(c)
 
     purpose_block = data_block
     rule_block = data_block
@@ -199,7 +158,7 @@ class TreeBuilder(ExpressionBuilder):
 
     def regime_decl(self, c: Children) -> RegimeDecl:
         word, headed, *rest = c
-        block = _block(rest)
+        block = block_of(rest)
         return RegimeDecl(
             head=headed.head,
             clauses=tuple(item for item in block.items if isinstance(item, Clause)),
@@ -222,18 +181,11 @@ class TreeBuilder(ExpressionBuilder):
     def value_clause(self, c: Children) -> Clause:
         word, value = c
         if isinstance(value, Piece):
-            value = self._piece_value(value)
+            value = self.piece_value(value)
         elif word.type in {"WHEN", "UNLESS", "GOVERNS"}:
             check_depth(value, word.problems)
         last = value[-1] if isinstance(value, tuple) else value
         return _clause(ClauseWord(word.value), value, word, last)
-
-    def _piece_value(self, piece: Piece) -> Any:
-        if piece.type == "DATE":
-            return date_literal(piece)
-        if piece.type == "STRING":
-            return text_of(piece)
-        return name_of(piece)
 
     def basis_clause(self, c: Children) -> Clause:
         word, name, _, regime = c
@@ -274,89 +226,6 @@ class TreeBuilder(ExpressionBuilder):
         kind, name = c
         last = name if name is not None else kind
         return PartyRef(kind=name_of(kind), name=find_text(name), span=span_over(kind, last))
-
-    # Tests.
-
-    def test_decl(self, c: Children) -> TestDecl:
-        word, headed, *rest = c
-        block = _block(rest)
-        ats = [item for item in block.items if isinstance(item, _At)]
-        for again in ats[1:]:
-            again.word.problems.error(
-                "P124", "a test has one `at`", again.word.span, label="this is a second one"
-            )
-        return TestDecl(
-            head=headed.head,
-            facts=tuple(item for item in block.items if isinstance(item, GivenFacts)),
-            events=tuple(item for item in block.items if isinstance(item, GivenEvent)),
-            at=ats[0].moment if ats else None,
-            checks=tuple(item for item in block.items if isinstance(item, tuple)),
-            span=span_over(word, block),
-        )
-
-    def facts(self, c: Children) -> _Block:
-        return _block(c)
-
-    def key_value(self, c: Children) -> KeyValue:
-        return KeyValue(key=name_of(c[0]), value=c[2], span=span_over(c[0], c[2]))
-
-    def given_facts(self, c: Children) -> GivenFacts:
-        word, owner, block = c
-        return GivenFacts(
-            owner=name_of(owner), values=tuple(block.items), span=span_over(word, block)
-        )
-
-    def event_what(self, c: Children) -> Name:
-        return name_of(c[0])
-
-    def given_event(self, c: Children) -> GivenEvent:
-        word, verb, what, *parts, _, moment = c
-        return GivenEvent(
-            verb=name_of(verb),
-            what=what,
-            parts=tuple(parts),
-            on=moment,
-            span=span_over(word, moment),
-        )
-
-    def event_part(self, c: Children) -> EventPart:
-        word, value = c[0], c[-1]
-        if isinstance(value, Piece):
-            value = self._piece_value(value)
-        kind = EventWord.UNDER_NOTICE if len(c) > 2 else EventWord(word.value)
-        last = value[-1] if isinstance(value, tuple) else value
-        return EventPart(word=kind, value=value, span=span_over(word, last))
-
-    def at_clause(self, c: Children) -> _At:
-        return _At(c[0], c[1])
-
-    def check(self, c: Children) -> Check:
-        word, principal, facts, _, action, data, _, purpose, _, channel, _, recipient, more = c
-        last = next(one for one in (more, recipient, channel, purpose) if one is not None)
-        return Check(
-            principal=principal,
-            facts=tuple(facts.items) if facts else (),
-            action=action,
-            data=data,
-            purpose=purpose,
-            channel=channel,
-            recipient=recipient,
-            recipient_facts=tuple(more.items) if more else (),
-            span=span_over(word, last),
-        )
-
-    def expect(self, c: Children) -> Expect:
-        word, effect, reason, _, obligations = c
-        last = obligations[-1] if obligations else reason or effect
-        return Expect(
-            effect=name_of(effect),
-            reason=reason,
-            obligations=obligations or (),
-            span=span_over(word, last),
-        )
-
-    def check_pair(self, c: Children) -> tuple[Check, Expect]:
-        return (c[0], c[1])
 
 
 def _clause(

@@ -17,10 +17,12 @@ from consentry.lang import print_values as show
 from consentry.lang.tree import (
     Attributes,
     Check,
+    CheckTable,
     Clause,
     Comment,
     DataDecl,
     Declaration,
+    Expect,
     Mission,
     Module,
     PurposeDecl,
@@ -286,14 +288,52 @@ class _Printer:
             items.append(("given", show.BREAK.join(parts), event.span))
         if found.at is not None:
             items.append(("at", show.literal(found.at), found.at.span))
-        for check, expect in found.checks:
+        blocks: dict[int, list[_Line]] = {}
+        asked: list[tuple[Check, Expect | CheckTable]] = [*found.checks]
+        asked += [(table.check, table) for table in found.tables]
+        for check, then in sorted(asked, key=lambda one: one[0].span.start):
             items.append(("check", _check(check), check.span))
-            reason = f" {expect.reason.text}" if expect.reason is not None else ""
-            duties = f"{show.BREAK}with {show.names(expect.obligations)}"
-            rest = expect.effect.text + reason + (duties if expect.obligations else "")
-            items.append(("expect", rest, expect.span))
+            if isinstance(then, Expect):
+                items.append(("expect", _expect(then), then.span))
+                continue
+            heading = then.columns[0].span if then.columns else then.span
+            items.append(("cases", show.names(then.columns) + " {", heading))
+            rows = _rows(then, level + 2)
+            blocks[len(items) - 1] = [*rows, _close(level + 1, then.span)]
         header = f"test {show.head(found.head)}"
-        yield from self._block(level, header, items, found.span, is_required=True)
+        if not blocks:
+            yield from self._block(level, header, items, found.span, is_required=True)
+            return
+        yield _Line(level, header + " {", found.span.start)
+        for place, line in enumerate(_aligned(items, level + 1)):
+            yield line
+            yield from blocks.get(place, ())
+        yield _close(level, found.span)
+
+
+def _rows(found: CheckTable, level: int) -> Iterator[_Line]:
+    """One line for each row, the values in columns where all rows fit."""
+    cells = [[show.expression(value) for value in row.values] for row in found.rows]
+    count = max((len(row) for row in cells), default=0)
+    widths = [max(len(row[n]) for row in cells if n < len(row)) + 1 for n in range(count)]
+    expects = [f"expect {_expect(row.expect)}" for row in found.rows]
+    longest = max((len(one) for one in expects), default=0)
+    is_wide = INDENT * level + len("given") + sum(widths) + count + longest + 1 > WIDTH
+    for row, values, expect in zip(found.rows, cells, expects, strict=True):
+        commas = [value + "," for value in values[:-1]] + values[-1:]
+        if is_wide:
+            text = show.BREAK.join(["given", *commas, expect])
+        else:
+            padded = [f"{one:<{widths[n]}}" for n, one in enumerate(commas)]
+            text = " ".join(["given", *padded[:-1], padded[-1].rstrip().ljust(widths[-1] - 1)])
+            text += f" {expect}"
+        yield _Line(level, text, row.span.start)
+
+
+def _expect(found: Expect) -> str:
+    reason = f" {found.reason.text}" if found.reason is not None else ""
+    duties = f"{show.BREAK}with {show.names(found.obligations)}"
+    return found.effect.text + reason + (duties if found.obligations else "")
 
 
 def _check(found: Check) -> str:

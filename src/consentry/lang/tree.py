@@ -43,7 +43,9 @@ from consentry.lang.tree_expressions import (
     Text,
 )
 from consentry.lang.tree_tests import (
+    CaseRow,
     Check,
+    CheckTable,
     EventPart,
     EventWord,
     Expect,
@@ -60,7 +62,9 @@ __all__ = [
     "Attributes",
     "Between",
     "Call",
+    "CaseRow",
     "Check",
+    "CheckTable",
     "Clause",
     "ClauseValue",
     "ClauseWord",

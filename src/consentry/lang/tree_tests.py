@@ -98,12 +98,32 @@ class Expect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRow:
+    """`given "DE", 1990-04-01 expect permit`: a value for each column, and what is expected."""
+
+    values: tuple[Expr, ...]
+    expect: Expect
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckTable:
+    """A `check` and the `cases` in which it is made; `columns` name what differs between them."""
+
+    check: Check
+    columns: tuple[Name, ...]
+    rows: tuple[CaseRow, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestDecl:
-    """A policy test: givens in order, one `at`, then pairs of `check` and `expect`."""
+    """A policy test: givens in order, one `at`, then pairs of `check` and `expect`, and tables."""
 
     head: Head
     facts: tuple[GivenFacts, ...]
     events: tuple[GivenEvent, ...]
     at: Literal | None
     checks: tuple[tuple[Check, Expect], ...]
+    tables: tuple[CheckTable, ...] = ()
     span: Span = field(compare=False, repr=False)

@@ -66,6 +66,7 @@ _IDEAS: Final[tuple[tuple[frozenset[str], str], ...]] = (
     (frozenset({"NAME", "USE"}), "a name"),
     (frozenset({"_COMMA", "RBRACKET"}), "`,` or `]`"),
     (frozenset({"_COMMA", "RBRACE"}), "`,` or `}`"),
+    (frozenset({"EXPECT", "CASES"}), "`expect` or `cases`"),
     (frozenset({"EXPECT"}), "`expect`"),
     (frozenset({"LBRACE"}), "`{`"),
 )

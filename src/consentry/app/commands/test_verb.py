@@ -27,7 +27,6 @@ from consentry.author.policy_tests import (
     TestReport,
     run_policy_tests,
 )
-from consentry.author.telling import finding_text
 from consentry.diagnostics.span import Source
 
 _EXAMPLES = """\
@@ -37,7 +36,7 @@ examples:
   consentry test policies -k 'newsletter_*'  names that match a pattern
   consentry test policies --coverage         what no test reaches
   consentry test policies --min 100          fails below full coverage
-  consentry test --pack strict --min 100     the tests and the coverage of a law pack
+  consentry test --pack ccpa --min 100       the tests and the coverage of a law pack
 
 """
 
@@ -199,8 +198,7 @@ def _check_lines(check: CheckOutcome) -> list[str]:
         got += " with " + ", ".join(one.name for one in decision.obligations)
     lines.append(f"    got       {got}")
     lines += [f"    {difference}" for difference in check.differences]
-    lines += [f"      {finding_text(finding)}" for finding in decision.findings]
-    return lines
+    return [*lines, *(f"      {line}".rstrip() for line in check.explanation)]
 
 
 def _json(report: TestReport) -> dict[str, object]:
