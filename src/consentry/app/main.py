@@ -17,6 +17,7 @@ from typing import Final
 from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
 
 VERBS: Final[dict[str, str]] = {
+    "init": "write a small policy set to begin with",
     "check": "say what is wrong in a folder of policies",
     "fmt": "write policies in the one canonical format",
     "test": "run the tests that stand in the policies",
