@@ -149,11 +149,10 @@ def test_stream_that_gets_no_answer_denies_what_is_left_and_waits_once(
     caller: Any, sidecar: FakeSidecar
 ) -> None:
     sidecar.delay(30.0)
+    # So long that what is ahead does not fit on the way: sending must not wait for ever either.
+    long = question(**{**asked(), "data": [f"customer.{'long' * 25}.{n}" for n in range(300)]})
     began_s = time.monotonic()
-    decisions = caller.run(
-        sidecar.target,
-        lambda c: _listed(c.stream([question(**asked())] * 50, timeout_s=0.3)),
-    )
+    decisions = caller.run(sidecar.target, lambda c: _listed(c.stream([long] * 50, timeout_s=0.3)))
     spent_s = time.monotonic() - began_s
 
     assert [d.reason for d in decisions] == ["unavailable"] * 50

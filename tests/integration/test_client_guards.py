@@ -332,6 +332,52 @@ def test_fastapi_dependency_gives_the_decision_or_answers_itself(sidecar: FakeSi
     assert sidecar.asked[0].subject.id == "7"
 
 
+def decorated_app(sidecar: FakeSidecar) -> FastAPI:
+    guard = Guard()
+    app = FastAPI(lifespan=living(guard, sidecar), dependencies=[Depends(guard.declared())])
+
+    @app.get("/customers/{customer_id}/email")
+    @requires(**READS)
+    async def email(customer_id: str) -> Any:
+        return apply(current_decision(), {"email": customer_id, "name": "x"})
+
+    @app.get("/threads/{customer_id}")
+    @requires(**READS)
+    def in_a_thread(customer_id: str) -> Any:
+        return {"reason": current_decision().reason}
+
+    @app.get("/version")
+    @unchecked("no data")
+    async def version() -> Any:
+        return {"reason": current_decision().reason}
+
+    @app.get("/forgotten")
+    async def forgotten() -> Any:
+        raise AssertionError("must not run")
+
+    @app.get("/masked/{customer_id}")
+    @requires(**READS, is_masked=True)
+    async def masked(customer_id: str) -> Any:
+        raise AssertionError("must not run")
+
+    return app
+
+
+def test_fastapi_application_goes_by_the_decorators_of_its_endpoints(sidecar: FakeSidecar) -> None:
+    paths = (
+        "/customers/ada/email", "/customers/eve/email", "/threads/ada", "/version", "/forgotten",
+        "/masked/ada", "/nowhere",
+    )  # fmt: skip
+    with running(decorated_app(sidecar)) as get:
+        answers = [get(path) for path in paths]
+
+    assert [status for status, _ in answers] == [200, 403, 200, 200, 403, 500, 404]
+    assert [text for _, text in answers[:5]] == [
+        '{"email":"ada"}', '{"detail":"no_rule"}', '{"reason":"consent_valid"}',
+        '{"reason":"unavailable"}', '{"detail":"requirement_missing"}',
+    ]  # fmt: skip
+
+
 def starlette_app(sidecar: FakeSidecar) -> Starlette:
     guard = Guard()
 

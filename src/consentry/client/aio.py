@@ -37,6 +37,17 @@ def _is_write_to_ended(problem: grpc.aio.AioRpcError) -> bool:
     return problem.code() is grpc.StatusCode.INTERNAL and "from Core" in (problem.details() or "")
 
 
+async def _written(call: Any, raw: bytes, limit_s: float) -> bool:
+    """Whether a stream took a question; one that did not is over, or takes no more in time."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await call.write(raw)
+    except (TimeoutError, grpc.RpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
+        call.cancel()
+        return False
+    return True
+
+
 class AsyncClient:
     """Asks one sidecar from one event loop, in which it must be made. See `client.Client`."""
 
@@ -211,9 +222,8 @@ class AsyncClient:
                         break
                     raw = calls.stream_bytes(asked)
                     unanswered.append((raw, getattr(asked, "correlation_id", "")))
-                    if call is not None:
-                        with suppress(grpc.RpcError, asyncio.InvalidStateError):
-                            await call.write(raw)
+                    if call is not None and not await _written(call, raw, limit_s):
+                        call = None
                 if not unanswered:
                     return
                 if failure is None:

@@ -10,6 +10,10 @@
             data_subject="customer_id", purpose="support"))],
     ): ...
 
+Or once for all: `FastAPI(dependencies=[Depends(guard.declared())])` asks what each endpoint says by
+`requires`, and refuses one that says neither that nor `unchecked`; `current_decision()` tells the
+endpoint what it runs under.
+
 In Starlette, `requires` from here stands on the endpoint and `guard.checked(endpoint)` in the
 route. A denial is 403 with the reason, no answer 503. Starlette is needed only where this is used.
 """
@@ -26,14 +30,17 @@ from consentry.client.aio import AsyncClient
 from consentry.client.apply import apply
 from consentry.client.decision import Decision
 from consentry.client.requirement import (
+    NoRequirementError,
     Requirement,
     current_decision,
     find_requirement,
+    keep_for_task,
     requires,
     running_under,
+    unchecked,
 )
 
-__all__ = ["Guard", "current_decision", "requires"]
+__all__ = ["Guard", "current_decision", "requires", "unchecked"]
 
 _DENIED: Final = 403
 _UNKNOWN: Final = 400
@@ -73,6 +80,27 @@ class Guard:
 
         # FastAPI hands the request to what is annotated with its class, which is named here only
         # because this is where it is needed.
+        decide.__annotations__["request"] = importlib.import_module("starlette.requests").Request
+        return decide
+
+    def declared(self) -> Callable[[Any], Awaitable[None]]:
+        """A dependency for a whole application, which goes by the decorators of its endpoints.
+
+        Raises, for each request to such an endpoint:
+            TypeError: it says `is_masked`, which only `checked` can do.
+        """
+
+        async def decide(request: Any) -> None:
+            try:
+                requirement = find_requirement(request.scope.get("endpoint"))
+            except NoRequirementError:
+                raise _http_error(_DENIED, "requirement_missing") from None
+            if requirement is None:
+                return
+            if requirement.is_masked:
+                raise TypeError("a dependency does not see the answer: mask it with `apply`")
+            keep_for_task(await self._admit(requirement, request))
+
         decide.__annotations__["request"] = importlib.import_module("starlette.requests").Request
         return decide
 

@@ -139,6 +139,11 @@ def current_decision() -> Decision:
     return _current.get() or denied("no decision was asked for")
 
 
+def keep_for_task(decision: Decision) -> None:
+    """Makes `decision` that of the task that runs; for servers that give each request its own."""
+    _current.set(decision)
+
+
 @contextmanager
 def running_under(decision: Decision) -> Iterator[None]:
     """Makes `decision` that of the handler that runs within; threads are used again."""
