@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,8 @@ class Budget:
         for file in self.folder.iterdir():
             # What readers and writers share is memory, not disk.
             if not file.name.endswith("-shm"):
-                sizes += file.stat().st_size
+                with suppress(FileNotFoundError):  # an anchor that was just put in its place
+                    sizes += file.stat().st_size
         return sizes
 
     def fill(self, spare_bytes: int = 0) -> None:

@@ -127,15 +127,17 @@ def compare(path: Path, run: Run) -> Findings:
     )
 
 
+@pytest.mark.parametrize("rounds", [ROUNDS, pytest.param(1_000, marks=pytest.mark.slow)])
 def test_no_acknowledged_event_is_lost_when_the_process_is_killed(
     tmp_path: Path,
     record_property: Callable[[str, object], None],
     figure: Callable[[str, object], None],
+    rounds: int,
 ) -> None:
     path, run, draw = tmp_path / "ledger.db", Run(), random.Random(9)
     killer = Killer(path, "honest", seed=9)
     try:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             killer.round(run, after_acks=draw.randrange(0, 40))
     finally:
         killer.close()
@@ -143,16 +145,16 @@ def test_no_acknowledged_event_is_lost_when_the_process_is_killed(
     findings = compare(path, run)
 
     for name, value in (
-        ("kill -9 rounds", run.rounds),
-        ("kill -9 events acknowledged", len(run.acknowledged)),
-        ("kill -9 acknowledged events lost", findings.lost),
-        ("kill -9 events present without acknowledgement", findings.unacknowledged),
+        (f"kill -9, {rounds} rounds: events acknowledged", len(run.acknowledged)),
+        (f"kill -9, {rounds} rounds: acknowledged events lost", findings.lost),
+        (f"kill -9, {rounds} rounds: events doubled", findings.doubled),
+        (f"kill -9, {rounds} rounds: present unacknowledged", findings.unacknowledged),
     ):
         record_property(name, value)
         figure(name, value)
         print(f"{name}: {value}")
     assert (findings.lost, findings.doubled, findings.misplaced) == (0, 0, 0)
-    assert run.rounds == ROUNDS
+    assert run.rounds == rounds
     assert len(run.acknowledged) > run.rounds
     assert findings.unacknowledged <= run.rounds
 
