@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 
@@ -50,6 +51,7 @@ class Load:
         self.history = History()
         self.withdrawals = 0
         self.decisions = 0
+        self.problem: Exception | None = None
         self._wanted = (withdrawals, decisions)
         self._moved = threading.Condition()
         self._questions = [
@@ -64,14 +66,26 @@ class Load:
         ]
 
     def run(self) -> None:
-        threads = [threading.Thread(target=self._write, args=(n,)) for n in range(3)]
-        threads += [threading.Thread(target=self._ask, args=(m,)) for m in self.members]
+        work = [partial(self._write, n) for n in range(3)]
+        work += [partial(self._ask, member) for member in self.members]
+        threads = [threading.Thread(target=self._until_over, args=(do,)) for do in work]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        if self.problem is not None:
+            raise self.problem
+
+    def _until_over(self, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except Exception as problem:  # noqa: BLE001  # raised again by `run`
+            self.problem = self.problem or problem
+            self._count()
 
     def _is_enough(self) -> bool:
+        if self.problem is not None:
+            return True
         return self.withdrawals >= self._wanted[0] and self.decisions >= self._wanted[1]
 
     def _is_ahead(self) -> bool:
