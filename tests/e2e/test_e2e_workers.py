@@ -250,6 +250,10 @@ def test_callers_of_the_one_path_and_the_one_port_reach_both_workers(fleet: Flee
     assert makers[f"unix:{fleet.socket}"] == makers[fleet.target]
 
 
+def test_public_statement_is_served_for_all(fleet: Fleet) -> None:
+    assert "Our letters" in fleet.get("/transparency.md")
+
+
 def test_reload_on_one_worker_reaches_all(fleet: Fleet) -> None:
     text = POLICY.replace("Our letters", "Our weekly letters")
     with ExitStack() as stack:

@@ -117,7 +117,8 @@ class Application:
             cache_mode=CacheMode(cache.mode),
             max_age_s=cache.max_age_s,
         )
-        past, statements = PastPolicies(archive), self._statements(clock)
+        past, statements = PastPolicies(archive), self._open_statements(clock)
+        self.statements = statements
         self.sidecar = Sidecar(
             decider=self.point,
             ledger=self.ledger,
@@ -138,7 +139,7 @@ class Application:
             handles=handles,
         )
 
-    def _statements(self, clock: SystemClock) -> Statements:
+    def _open_statements(self, clock: SystemClock) -> Statements:
         folder = self.settings.policies.path
         packs = [each for found in read_pack_translations().values() for each in found]
         texts = Texts(

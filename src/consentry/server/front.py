@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
+
+from starlette.routing import Route
 
 from consentry.server.addresses import open_tcp_socket, parse_host_port
 from consentry.server.grpc_server import GrpcServer
@@ -23,10 +25,12 @@ class FrontDoors:
         *,
         expose: Expose,
         find_unreadiness: Callable[[], str | None],
+        pages: Sequence[Route] = (),
     ) -> None:
         self._options: Final = options
         self._expose: Final = expose
         self._find_unreadiness: Final = find_unreadiness
+        self._pages: Final = pages
         self._health: Final = Health()
         self._server: GrpcServer | None = None
         self._http: HttpDoor | None = None
@@ -52,6 +56,7 @@ class FrontDoors:
                 expose=self._expose,
                 find_unreadiness=self._find_unreadiness,
                 version={"version": options.version},
+                pages=self._pages,
             )
             self._http = HttpDoor(app, listener, options)
             self._http.start()

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -17,7 +17,7 @@ from starlette.routing import Route
 from consentry.pdp.errors import NotReadyError
 from consentry.publish.publisher import Format
 from consentry.publish.wording import OWN_LANGUAGE, languages
-from consentry.server.statements import PAGE, Statements
+from consentry.server.statements import PAGE, Served
 
 _HEADERS: Final = {
     # The page needs its own style and nothing else, and is nobody's frame.
@@ -32,7 +32,19 @@ _HEADERS: Final = {
 _MAX_PREFERENCES: Final = 16
 
 
-def transparency_routes(statements: Statements) -> list[Route]:
+class StatementSource(Protocol):
+    """Where statements of the active set come from."""
+
+    def get(self, kind: Format, language: str) -> Served:
+        """The statement.
+
+        Raises:
+            NotReadyError: there is no policy set.
+        """
+        ...
+
+
+def transparency_routes(statements: StatementSource) -> list[Route]:
     """The routes of the statement."""
 
     def route(path: str, kind: Format) -> Route:
@@ -48,7 +60,7 @@ def transparency_routes(statements: Statements) -> list[Route]:
     ]
 
 
-async def _serve(statements: Statements, kind: Format, request: Request) -> Response:
+async def _serve(statements: StatementSource, kind: Format, request: Request) -> Response:
     language = request.query_params.get("language")
     if language is None:
         language = preferred_language(request.headers.get("accept-language", ""))

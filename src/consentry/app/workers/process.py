@@ -77,14 +77,14 @@ class Worker:
         """Number of its process."""
         return self._process.pid
 
-    def ask(self, name: str) -> Any:
+    def ask(self, name: str, argument: Any = None) -> Any:
         """What it answers to a command.
 
         Raises:
             LinkLostError: it is gone, or was killed because it did not answer.
         """
         try:
-            return self._commands.call(name, timeout_s=_ANSWER_S)
+            return self._commands.call(name, argument, timeout_s=_ANSWER_S)
         except LinkLostError:
             self.kill()
             raise

@@ -23,11 +23,15 @@ from consentry.app.workers.orders import Order, Status
 from consentry.app.workers.process import Worker
 from consentry.app.workers.writer import Writer
 from consentry.consent.shared_counter import new_counter
+from consentry.pdp.errors import NotReadyError
 from consentry.pdp.policy_store import LoadResult
+from consentry.publish.publisher import Format
 from consentry.server.addresses import AddressError
 from consentry.server.front import FrontDoors
 from consentry.server.handles import new_handles
 from consentry.server.options import BoundAddresses
+from consentry.server.statements import Served
+from consentry.server.transparency import transparency_routes
 from consentry.telemetry.audit_file import load_hash_key
 from consentry.telemetry.fleet import FleetMetrics
 from consentry.telemetry.metrics import Metrics
@@ -85,6 +89,7 @@ class Supervisor:
                 server_options(settings, version("consentry")),
                 expose=self._fleet.expose,
                 find_unreadiness=self.find_unreadiness,
+                pages=transparency_routes(self),
             )
             opening.callback(self._doors.close)
             self._stack.push(opening.pop_all())
@@ -151,6 +156,22 @@ class Supervisor:
         if not results:
             raise LinkLostError("no worker lives")
         return _worst(results)
+
+    def get(self, kind: Format, language: str) -> Served:
+        """The public statement, as one of the workers writes it.
+
+        Raises:
+            NotReadyError: none can.
+        """
+        for worker in self._living():
+            if worker.is_ready.is_set():
+                try:
+                    served: Served | None = worker.ask("statement", (kind, language))
+                except LinkLostError:
+                    continue
+                if served is not None:
+                    return served
+        raise NotReadyError("no worker has a policy set")
 
     def find_unreadiness(self) -> str | None:
         """Why traffic should not come here now, as a reason code; None when it should."""

@@ -30,7 +30,10 @@ from consentry.consent.shared_counter import SharedCounter
 from consentry.consent.sqlite_follower import SqliteFollower
 from consentry.consent.verifier import Progress
 from consentry.model.consent import ConsentEvent
+from consentry.pdp.errors import NotReadyError
+from consentry.publish.publisher import Format
 from consentry.server.ledger_service import LedgerMethods
+from consentry.server.statements import Served
 from consentry.telemetry.logs import configure_logging
 from consentry.telemetry.metrics import Metrics
 
@@ -104,10 +107,12 @@ class WorkerProcess:
     def _follow_parent(self, application: Application) -> None:
         ledger = application.ledger
 
-        def command(name: str, _argument: Any) -> Any:
+        def command(name: str, argument: Any) -> Any:
             match name:
                 case "metrics":
                     return list(application.metrics.registry.collect())
+                case "statement":
+                    return _statement_of(application, *argument)
                 case "status":
                     return _status_of(application)
                 case _:
@@ -169,6 +174,13 @@ def _status_of(application: Application) -> Status:
         has_policies=application.store.current is not None,
         has_ledger=sidecar.is_ledger_usable(),
     )
+
+
+def _statement_of(application: Application, kind: Format, language: str) -> Served | None:
+    try:
+        return application.statements.get(kind, language)
+    except NotReadyError:
+        return None
 
 
 def main(arguments: Sequence[str]) -> None:
