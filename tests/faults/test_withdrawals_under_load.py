@@ -11,16 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 
 import pytest
 
 from consentry.client import Subject, question
+from consentry.v1.authorization_pb2 import CheckRequest
 from tests.support.fleet import MAILER, PURPOSE, Member, fleet
 from tests.support.history import Answer, History
 from tests.support.postgres import Cluster
 
-PERSONS = [f"person-{n}" for n in range(60)]
+WINDOW = 60
+CHANGES = 10
+WRITERS = 3
 BOUND_S = 2.0
 
 
@@ -54,19 +57,14 @@ class Load:
         self.problem: Exception | None = None
         self._wanted = (withdrawals, decisions)
         self._moved = threading.Condition()
-        self._questions = [
-            question(
-                principal=MAILER,
-                action="read",
-                data="email",
-                subject=Subject(id=person, attributes={"country": "DE"}),
-                purpose=PURPOSE,
-            )
-            for person in PERSONS
-        ]
+
+    def window(self) -> range:
+        """Who is being asked about: as many persons as a call asks, and others after a while."""
+        first = self.withdrawals // CHANGES
+        return range(first, first + WINDOW)
 
     def run(self) -> None:
-        work = [partial(self._write, n) for n in range(3)]
+        work = [partial(self._write, n) for n in range(WRITERS)]
         work += [partial(self._ask, member) for member in self.members]
         threads = [threading.Thread(target=self._until_over, args=(do,)) for do in work]
         for thread in threads:
@@ -100,21 +98,23 @@ class Load:
 
     def _write(self, number: int) -> None:
         # Each writer has persons of its own, so that what stands is what it did last.
-        dice, mine, state = random.Random(number), PERSONS[number::3], dict.fromkeys(PERSONS, False)
+        dice, given = random.Random(number), set[int]()
         while not self._is_enough():
-            person = dice.choice(mine)
-            state[person] = not state[person]
-            member = dice.choice(self.members)
-            member.record(self.history, person, is_given=state[person])
-            if not state[person]:
+            one = dice.choice([n for n in self.window() if n % WRITERS == number])
+            given ^= {one}
+            member, person = dice.choice(self.members), f"person-{one}"
+            member.record(self.history, person, is_given=one in given)
+            if one not in given:
                 # The one who took the withdrawal is asked at once.
                 member.check(self.history, person)
                 self._count(withdrawals=1, decisions=1)
 
     def _ask(self, member: Member) -> None:
         while not self._is_enough():
+            persons = [f"person-{n}" for n in self.window()]
+            questions = [about(person) for person in persons]
             asked_s = time.monotonic()
-            decisions = member.client.check_batch(self._questions)
+            decisions = member.client.check_batch(questions)
             answered_s = time.monotonic()
             self.history.add(
                 *(
@@ -127,13 +127,25 @@ class Load:
                         asked_s=asked_s,
                         answered_s=answered_s,
                     )
-                    for person, decision in zip(PERSONS, decisions, strict=True)
+                    for person, decision in zip(persons, decisions, strict=True)
                 )
             )
             self._count(decisions=len(decisions))
             with self._moved:
                 # Askers would take the whole machine: both are to be done at about the same time.
                 self._moved.wait_for(lambda: self._is_enough() or not self._is_ahead())
+
+
+@cache
+def about(person: str) -> CheckRequest:
+    """The question whether this person's consent permits."""
+    return question(
+        principal=MAILER,
+        action="read",
+        data="email",
+        subject=Subject(id=person, attributes={"country": "DE"}),
+        purpose=PURPOSE,
+    )
 
 
 @pytest.mark.parametrize(

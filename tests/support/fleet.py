@@ -155,7 +155,8 @@ def fleet(count: int, *flags: str, first: int = 0, **environment: str) -> Iterat
 
         with ThreadPoolExecutor(4) as pool:
             members = list(pool.map(begin, range(first, first + count)))
-        with ThreadPoolExecutor(count) as pool:
-            stack.callback(lambda: list(pool.map(Member.close, members)))
+        try:
             yield members
-            stack.close()
+        finally:
+            with ThreadPoolExecutor(count) as pool:
+                list(pool.map(Member.close, members))
