@@ -110,6 +110,8 @@ def test_sidecar_that_is_cut_off_denies_within_the_bound_and_comes_back_by_itsel
         assert far.check(stage.history, "ada").reason == UNAVAILABLE_REASON
         assert far.metric("consentry_consent_age_seconds") > BOUND_S
         until(lambda: far.metric("consentry_feed_connected") == 0.0, 5, "never noticed")
+        until(lambda: far.serves_consent() is False, 5, "health never noticed")
+        assert far.is_ready()
         assert not near.check(stage.history, "ada").is_permitted
         stage.proxy.heal()
         healed_s = until(
@@ -118,6 +120,7 @@ def test_sidecar_that_is_cut_off_denies_within_the_bound_and_comes_back_by_itsel
             "never came back",
         )
 
+        until(far.serves_consent, 5, "health never came back")
         figure(f"partition ({kind}): withdrawal to last permit, s", round(worst_s, 2))
         figure(f"partition ({kind}): recovery, s", round(healed_s, 2))
         assert stage.history.check(BOUND_S) == []

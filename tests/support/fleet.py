@@ -15,6 +15,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from consentry.client import Client, ConsentryError, Decision, Subject, event, service
 from tests.support.history import Answer, History, Recording
 from tests.support.sidecar import stop, wait_for_event
@@ -98,6 +101,18 @@ class Member:
                 if line.startswith(name + " "):
                     return float(line.split()[1])
         raise AssertionError(f"no metric {name}")
+
+    def serves_consent(self) -> bool:
+        """What the health service says of consent."""
+        with grpc.insecure_channel(self.health, options=[("grpc.enable_http_proxy", 0)]) as channel:
+            asked = health_pb2.HealthCheckRequest(service="consentry.consent")
+            answer = health_pb2_grpc.HealthStub(channel).Check(asked, timeout=10)
+            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def is_ready(self) -> bool:
+        """Whether it wants traffic."""
+        with urllib.request.urlopen(f"http://{self.http}/readyz", timeout=10) as answer:
+            return bool(answer.status == 200)
 
     def close(self) -> None:
         self.client.close()
