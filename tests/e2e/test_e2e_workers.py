@@ -198,7 +198,7 @@ def test_withdrawals_count_at_once_in_a_long_run(
     folder: Path, figure: Callable[[str, object], None]
 ) -> None:
     with serving(folder) as fleet:
-        history = withdraw_here_and_ask_there(fleet, 5_000)
+        history = withdraw_here_and_ask_there(fleet, 2_000)
 
     stale = history.check(0.0)
     figure("workers, long run: answers checked", len(history.answers))
@@ -325,6 +325,18 @@ def test_leaving_fails_no_call_and_leaves_nothing_behind(folder: Path) -> None:
         for line in file.read_text().splitlines()
     ]
     assert len([r for r in records if r.get("purpose") == PURPOSE]) == 2
+
+
+def test_workers_follow_a_ledger_of_others_themselves(folder: Path) -> None:
+    """Nobody answers at the node's address: each worker denies what it cannot know."""
+    flags = ("--listen", "127.0.0.1:0", "--ledger", "upstream=127.0.0.1:1")
+    with serving(folder, *flags) as fleet:
+        reasons = []
+        for number in (0, 1):
+            with Client(fleet.worker(number), timeout_s=20) as client:
+                reasons.append(client.check(**asked("ada")).reason)
+
+    assert reasons == ["consent_state_unavailable"] * 2
 
 
 def test_ledger_node_with_workers_is_refused(folder: Path) -> None:
