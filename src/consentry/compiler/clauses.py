@@ -43,7 +43,7 @@ REGIME_RULES: Final[Mapping[RuleWord, ClauseRules]] = {
     RuleWord.OBLIGE: ClauseRules(_DATED | {W.ON}),
 }
 PURPOSE_CLAUSES: Final = ClauseRules(
-    frozenset({W.BASIS, W.KEEP, W.CONSENT_LASTS, W.NOTICE, W.REUSES, W.CITE})
+    frozenset({W.BASIS, W.KEEP, W.CONSENT_LASTS, W.NOTICE, W.REUSES, W.BENEFIT, W.CITE})
 )
 REGIME_CLAUSES: Final = ClauseRules(frozenset({W.GOVERNS, W.FROM, W.UNTIL, W.VERSION}))
 

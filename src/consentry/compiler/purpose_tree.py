@@ -115,7 +115,7 @@ def _draft(
     basis_names = _bases(table, names)
     basis, basis_under = _inherit_bases(basis_names, above)
     notice, since = _notice(table, above)
-    cite = first(table, W.CITE)
+    cite, benefit = first(table, W.CITE), first(table, W.BENEFIT)
     reuses = first(table, W.REUSES)
     node = PurposeNode(
         index=index,
@@ -131,6 +131,7 @@ def _draft(
         notice=notice,
         notice_material_since=since,
         cite=cite.value.value if cite and isinstance(cite.value, Text) else "",
+        benefit=benefit.value.value if benefit and isinstance(benefit.value, Text) else "",
     )
     listed = reuses.value if reuses and isinstance(reuses.value, tuple) else ()
     return Draft(

@@ -8,6 +8,7 @@ from consentry.diagnostics.diagnostic import Diagnostic, Severity
 from consentry.diagnostics.suggest import closest
 from consentry.lang.translations import TextKey, Translation
 from consentry.lang.tree import (
+    ClauseWord,
     DataDecl,
     Head,
     Mission,
@@ -16,6 +17,7 @@ from consentry.lang.tree import (
     RegimeDecl,
     RuleDecl,
     TestDecl,
+    Text,
     WordDecl,
 )
 
@@ -91,6 +93,10 @@ def _tree_texts(
 ) -> Iterator[tuple[TextKey, str]]:
     path = f"{above}.{_name(node.head)}" if above else _name(node.head)
     yield (kind, path), _text(node.head)
+    if isinstance(node, PurposeDecl):
+        for clause in node.clauses:
+            if clause.word is ClauseWord.BENEFIT and isinstance(clause.value, Text):
+                yield ("benefit", path), clause.value.value
     for child in node.children:
         yield from _tree_texts(kind, child, path)
 

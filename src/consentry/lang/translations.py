@@ -10,7 +10,8 @@ keyword declares, a value is the text:
     mail_newsletter = "…"
     "gdpr.consent_valid" = "…"    # a rule of a regime
 
-`[rule]` stands for all words that declare rules. `[mission]` has one key, `text`.
+`[rule]` stands for all words that declare rules, `[benefit]` for that of a purpose. `[mission]` has
+one key, `text`.
 
 Source: language reference, "Translations".
 """
@@ -35,6 +36,7 @@ KINDS: Final = (
     "reason",
     "data",
     "purpose",
+    "benefit",
     "regime",
     "rule",
     "test",

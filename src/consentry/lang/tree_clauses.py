@@ -61,6 +61,7 @@ class ClauseWord(StrEnum):
     CONSENT_LASTS = "consent lasts"
     NOTICE = "notice"
     REUSES = "reuses"
+    BENEFIT = "benefit"
     GOVERNS = "governs"
     VERSION = "version"
 
@@ -77,7 +78,8 @@ class Clause:
     who, to: PartyRefs · may, data, for, via, on, reuses: Names · when, unless, governs: an Expr
     (`governs otherwise`: a Name) · keep, consent lasts: DurationRef · from, until: a DATE Literal ·
     basis: Names (in a purpose one name, `second` the regime of `under`) · lifts: Name · owner,
-    cite, version: Text · notice: Text, `second` the Text of `material since` · as: MaskRef.
+    cite, benefit, version: Text · notice: Text, `second` the Text of `material since` ·
+    as: MaskRef.
     """
 
     word: ClauseWord

@@ -27,7 +27,7 @@ RULE_CLAUSES: Final = frozenset(
     }
 )  # fmt: skip
 PURPOSE_PARTS: Final = frozenset(
-    {"BASIS", "KEEP", "CONSENT", "NOTICE", "REUSES", "CITE", "PURPOSE"}
+    {"BASIS", "KEEP", "CONSENT", "NOTICE", "REUSES", "BENEFIT", "CITE", "PURPOSE"}
 )
 REGIME_PARTS: Final = frozenset({"GOVERNS", "FROM", "UNTIL", "VERSION", "SET", *RULE_STARTERS})
 TEST_PARTS: Final = frozenset({"GIVEN", "AT", "CHECK"})

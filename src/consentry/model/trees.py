@@ -18,7 +18,8 @@ class PurposeNode:
     `path` is dotted from the root (`marketing.email`). `lineage` holds the indices of this purpose
     and its ancestors, itself first. `tags` are its own, its ancestors' and those of its standard
     keys. `uses` are the standard data-use keys it maps to, its own or else the nearest ancestor's.
-    `basis` is the one it declares for every regime without an entry in `basis_under`.
+    `basis` is the one it declares for every regime without an entry in `basis_under`. `benefit`
+    says what it brings the person; like `text` it is not inherited.
     """
 
     index: int
@@ -36,6 +37,7 @@ class PurposeNode:
     notice_material_since: str | None = None
     reuses: frozenset[int] = frozenset()
     cite: str = ""
+    benefit: str = ""
 
     def basis_for(self, regime: str) -> str | None:
         """The lawful basis declared under `regime`, or the general one, or None."""

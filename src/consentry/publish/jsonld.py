@@ -101,6 +101,9 @@ def _purpose(program: Program, wording: Wording, node: PurposeNode) -> Node:
         "dct:description": _text(wording, wording.text("purpose", node.path, node.text)),
         "consentry:name": node.path,
     }
+    if node.benefit:
+        benefit = wording.text("benefit", node.path, node.benefit)
+        told["dpv:hasBenefit"] = _text(wording, benefit)
     if len(node.lineage) > 1:
         told["skos:broader"] = _ref("purpose", program.purposes[node.lineage[1]].path)
     if node.basis is not None:

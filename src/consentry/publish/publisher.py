@@ -20,6 +20,8 @@ from consentry.publish.record import RecordRow, build_record
 from consentry.publish.statement import build_statement
 from consentry.publish.wording import Wording
 
+_TREES: Final = frozenset({"data", "purpose", "benefit"})
+
 
 class Format(StrEnum):
     """How a statement is written."""
@@ -49,7 +51,7 @@ def merge_texts(packs: Mapping[TextKey, str], own: Mapping[TextKey, str]) -> Map
 
     A pack's texts of data and purposes are about standard keys, which may read like the set's own.
     """
-    words = {key: text for key, text in packs.items() if key[0] not in ("data", "purpose")}
+    words = {key: text for key, text in packs.items() if key[0] not in _TREES}
     return {**words, **own}
 
 

@@ -211,6 +211,7 @@ class _Teller:
             for regime, basis in node.basis_under
         ]
         lines = [
+            self._line("benefit", self._benefit(node)),
             self._line("basis", *bases),
             self._refs("which", self._data_refs(facts.leaves)),
             self._line("recipient", *(wording.recipient(party) for party in facts.recipients)),
@@ -238,6 +239,9 @@ class _Teller:
             lines=_kept(lines),
             depth=len(node.lineage) - 1,
         )
+
+    def _benefit(self, node: PurposeNode) -> str:
+        return self._wording.text("benefit", node.path, node.benefit) if node.benefit else ""
 
     def _say_no(self, node: PurposeNode) -> str:
         phrase = self._wording.phrase

@@ -156,3 +156,9 @@ def test_a_purpose_lists_one_basis() -> None:
     _, codes = failed("purpose p as marketing, sales { basis consent }\n")
 
     assert codes == [("R243", "sales")]
+
+
+def test_benefit_is_the_purposes_own() -> None:
+    program = compiled('purpose a { benefit "Less mail" purpose b }\n')
+
+    assert (purpose(program, "a").benefit, purpose(program, "a.b").benefit) == ("Less mail", "")

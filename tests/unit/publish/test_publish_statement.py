@@ -281,6 +281,13 @@ def test_conditions_and_attributes_of_principals_are_not_published(shop: Set) ->
         assert "principal.region" not in text
 
 
+def test_benefit_of_a_purpose_is_told_in_each_language(shop: Set) -> None:
+    assert "What it brings you: You hear of offers while they last" in shop.publish(Format.MARKDOWN)
+    assert "คุณรู้เรื่องข้อเสนอก่อนที่จะหมด" in shop.publish(Format.HTML, "th")
+    graph = json.loads(shop.publish(Format.JSONLD))["@graph"]
+    assert sum("dpv:hasBenefit" in node for node in graph) == 3
+
+
 def test_each_purpose_says_how_to_say_no(shop: Set) -> None:
     text = shop.publish(Format.MARKDOWN)
 
