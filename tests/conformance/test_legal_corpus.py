@@ -47,13 +47,14 @@ def failed(ask: Ask, bench: Bench) -> dict[str, tuple[str, ...]]:
 def test_the_engine_answers_every_scenario_as_expected(
     bench: Bench, figure: Callable[[str, object], None]
 ) -> None:
-    began_s = time.monotonic()
+    began_s, worked_s = time.monotonic(), time.process_time()
     outcomes = run_all(SCENARIOS, ask_engine, bench)
-    took_s = time.monotonic() - began_s
+    took_s, worked_s = time.monotonic() - began_s, time.process_time() - worked_s
 
     for regime, (passed, not_passed) in by_regime(outcomes).items():
         figure(f"scenarios of {regime}", f"{passed} passed, {not_passed} failed")
-    figure("legal scenarios", f"{len(outcomes)} in {took_s:.1f} s, houses compiled and all")
+    told = f"{worked_s:.1f} s of a processor, {took_s:.1f} s by the clock, houses compiled and all"
+    figure("legal scenarios", f"{len(outcomes)} in {told}")
     differing = {one.scenario.id: one.differences for one in outcomes if not one.is_passed}
     assert differing.keys() == THOUGHT_TO_BE_WRONG.keys(), differing
 

@@ -50,7 +50,7 @@ def _attributes() -> str:
     return """
 tag loyalty "Of the loyalty scheme"
 attributes principal { region: text?, level: number?, vip: flag?, joined: date?, addr: ip?,
-    langs: list of text? }
+    langs: list of text?, duties: list of purpose? }
 attributes subject { country: text?, born: date? }
 attributes context { ticket: text?, score: number = 5, ok: flag? }
 set partners = ["DE", "FR" from 2026-06-02, "US" until 2026-06-20]
@@ -82,6 +82,8 @@ def _purposes(random: Random, bases: Sequence[str]) -> str:
         if random.random() < 0.3:
             since = random.choice(["", ' material since "2"', ' material since "3.1"'])
             clauses.append(f'notice "4"{since}')
+        if random.random() < 0.2:
+            clauses.append(f"reuses {_some(random, PURPOSES, 2)}")
         return " ".join(clauses)
 
     tags = random.choice(["", " is profiling", " is profiling, separate_consent"])
@@ -197,14 +199,16 @@ def _atom_of_person(random: Random, role: str) -> str:
     """An atom about consent or rights, true where it may widen (`permit`) or narrow (`forbid`)."""
     purpose = random.choice(PURPOSES)
     free = ["consent.given", "consent is explicit", "consent is informed"]
+    free += [f"consent.data is {random.choice(DATA_NAMES)}", "recipient.id in consent.recipient"]
+    rights = random.sample(["objected", "opted_out", "limited", "restricted", "erased"], 2)
     if role == "permit":
-        return random.choice(
-            [*free, "consent.jointly", f"consented({purpose})", f"consented({purpose}, explicit)"]
-        )
-    rights = ["objected", "opted_out", "limited", "restricted", "erased"]
-    return random.choice(
-        [*free, "consent.said_no", *(f"rights.{right}" for right in random.sample(rights, 2))]
-    )
+        widening = ["consent.jointly", f"consented({purpose})", f"consented({purpose}, explicit)"]
+        widening += [f"consent.given_at > rights.{rights[0]}_at", "rights.held"]
+        widening.append("rights.overridden_at >= rights.objected_at")
+        return random.choice([*free, *widening])
+    narrowing = ["consent.said_no", *(f"rights.{right}" for right in rights)]
+    narrowing.append(f"rights.{rights[0]}_at >= consent.given_at")
+    return random.choice([*free, *narrowing])
 
 
 def _atoms_of_subject(random: Random) -> str:
@@ -242,8 +246,15 @@ def _atom_of_request(random: Random) -> str:
             'context.ticket like "?1*"',
             "context.score > 4",
             "context.ok",
-            f"purpose is {random.choice(PURPOSE_NAMES[:-1])}",
-            f"data is {random.choice(DATA_NAMES[:-1])}",
+            f"purpose is {random.choice(PURPOSE_NAMES)}",
+            f"data is {random.choice(DATA_NAMES)}",
+            "data in special",
+            "purpose in [service, marketing]",
+            "purpose in principal.duties",
+            "purpose in resource.collected_for",
+            "resource.collected_for overlaps purpose.reuses",
+            "resource.collected_on == consent",
+            "has resource.collected_for",
             'now between 09:00 and 17:00 in "Europe/Berlin"',
             'now between 20:00 and 06:00 in "America/New_York"',
             f"channel == {random.choice(CHANNELS)}",
@@ -279,6 +290,7 @@ def draw_request(random: Random) -> Request:
                 joined=date(2026, random.randint(1, 6), random.randint(1, 28)),
                 addr=ip_address(random.choice(["10.1.2.3", "192.0.2.1", "2001:db8::1"])),
                 langs=tuple(random.sample(["de", "fr", "en"], random.randint(0, 2))),
+                duties=tuple(random.sample([*PURPOSES, "fun"], random.randint(0, 2))),
             ),
         ),
         action=random.choice(ACTIONS) if not is_odd else random.choice(["sing", "read"]),
@@ -295,7 +307,9 @@ def draw_request(random: Random) -> Request:
         channel=random.choice([None, *CHANNELS]),
         recipient=to,
         resource=Resource(
-            collected_at_us=random.choice([None, NOW_US - random.randint(0, 800) * MICROS_PER_DAY])
+            collected_at_us=random.choice([None, NOW_US - random.randint(0, 800) * MICROS_PER_DAY]),
+            collected_for=tuple(random.sample([*PURPOSES, "fun"], random.randint(0, 2))),
+            collected_on=random.choice([None, "consent", "contract"]),
         ),
         context=_maybe(
             random,
@@ -316,6 +330,7 @@ KINDS = [
     EventKind.REQUESTED, EventKind.OBJECTED, EventKind.OBJECTION_LIFTED, EventKind.OPTED_OUT,
     EventKind.OPTED_IN, EventKind.LIMITED, EventKind.LIMIT_LIFTED, EventKind.RESTRICTED,
     EventKind.RESTRICTION_LIFTED, EventKind.ERASED, EventKind.OBJECTION_OVERRIDDEN,
+    EventKind.HELD, EventKind.HELD, EventKind.HOLD_LIFTED,
 ]  # fmt: skip
 
 

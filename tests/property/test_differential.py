@@ -39,6 +39,7 @@ from consentry.engine.matching import applies
 from consentry.engine.run import Run
 from consentry.model.consent import ConsentEvent, EventKind
 from consentry.model.facts import Facts
+from consentry.model.operators import NAMESPACE
 from consentry.model.program import RuleKind
 from consentry.model.request import Request
 from consentry.model.tri import FALSE, UNKNOWN
@@ -209,9 +210,19 @@ def _ask_for_the_newest_consent_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Run, "ask_ledger", lambda *args, **named: ask(*args, **named)[:1])
 
 
+def _forget_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Run, "is_held", lambda run: False)
+
+
+def _let_every_consent_name_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NAMESPACE, "names_data", lambda standing, leaf, names: True)  # type: ignore[arg-type]  # as it is called
+
+
 @pytest.mark.parametrize(
     "break_engine",
     [
+        _forget_holds,
+        _let_every_consent_name_its_data,
         _ignore_unknown_forbids,
         _let_consents_win_ties,
         _keep_the_first_mask,

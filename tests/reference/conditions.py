@@ -192,6 +192,8 @@ def _sum(expr: Arithmetic, ask: Asking) -> Any:
     left, right = value(expr.left, ask), value(expr.right, ask)
     if left is None or right is None:
         return None
+    if left == NEVER:  # a right that is not in force stays before every time
+        return NEVER
     length = Duration(expr.sign * right.months, expr.sign * right.micros)
     if isinstance(left, date):
         left = midnight_us(left)
