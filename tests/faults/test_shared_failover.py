@@ -7,21 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.consent_events import gave
-from tests.support.fleet import Member, fleet
+from tests.support.fleet import Member, fleet, until
 from tests.support.history import History
 from tests.support.postgres import Clusters
 from tests.support.shared_ledgers import open_source
 
 BOUND_S = 2.0
 RECOVERY_S = 5.0
-
-
-def until(is_so: Callable[[], bool], limit_s: float) -> float:
-    began_s = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - began_s < limit_s
-        time.sleep(0.005)  # not to take the machine from those who are waited for
-    return time.monotonic() - began_s
 
 
 def test_failover_to_a_synchronous_standby_loses_nothing_and_needs_no_restart(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.fleet import Member, fleet
+from tests.support.fleet import Member, fleet, until
 from tests.support.history import UNAVAILABLE_REASON, History
 from tests.support.postgres import Cluster, Clusters
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
@@ -76,15 +76,6 @@ def scene(clusters: Clusters, kind: str, count: int = 2) -> Iterator[Scene]:
             fleet(count - 1, "--ledger", f"upstream=127.0.0.1:{proxy.port}", first=1)
         )
         yield Scene(cluster, proxy, first + others, node)
-
-
-def until(is_so: Callable[[], bool], limit_s: float, what: str) -> float:
-    """Asks again and again; how long it took."""
-    began_s = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - began_s < limit_s, what
-        time.sleep(0.005)  # not to take the machine from those who are waited for
-    return time.monotonic() - began_s
 
 
 def give_everywhere(scene: Scene, person: str) -> None:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -141,6 +141,15 @@ def say(client: Client, person: str, *, is_given: bool) -> int:
             idempotency_key=f"fleet-{next(_KEYS)}",
         )
     )
+
+
+def until(is_so: Callable[[], bool], limit_s: float, what: str = "it never came") -> float:
+    """Asks again and again; how long it took, in seconds."""
+    began_s = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - began_s < limit_s, what
+        time.sleep(0.005)  # not to take the machine from those who are waited for
+    return time.monotonic() - began_s
 
 
 @contextmanager

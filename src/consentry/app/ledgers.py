@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import grpc
 
+from consentry.app.ledger.place import NO_POSTGRES
 from consentry.app.settings import LedgerSettings, Settings
 from consentry.app.state_folder import LEDGER_FILE, LEDGER_FOLDER
 from consentry.app.system import ProcessIds, SystemClock, steady_us
@@ -33,8 +34,6 @@ if TYPE_CHECKING:  # an extra: not there for everybody
     from consentry.consent.postgres import PostgresSource
 
 log = logging.getLogger(__name__)
-
-NO_POSTGRES: Final = "PostgreSQL needs the extra: pip install 'consentry[postgres]'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -19,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from consentry.consent.errors import LedgerError, LedgerSchemaError, LedgerUnavailableError
 from consentry.consent.event_codec import genesis_digest
+from consentry.consent.schema_steps import steps_in
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
@@ -102,13 +102,7 @@ def _check_server(connection: Connection) -> None:
 
 def migrations() -> tuple[tuple[int, str], ...]:
     """The numbered steps of the schema, in order."""
-    folder = resources.files("consentry.consent") / "postgres_migrations"
-    found = [
-        (int(entry.name.split("_")[0]), entry.read_text("utf-8"))
-        for entry in folder.iterdir()
-        if entry.name.endswith(".sql")
-    ]
-    return tuple(sorted(found))
+    return steps_in("postgres_migrations")
 
 
 def find_version(connection: Connection) -> int:

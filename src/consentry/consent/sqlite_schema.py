@@ -8,7 +8,6 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from consentry.consent.errors import (
     LedgerSchemaError,
     LedgerUnavailableError,
 )
+from consentry.consent.schema_steps import steps_in
 
 APPLICATION_ID: Final = int.from_bytes(b"Csnt", "big")
 _BUSY_MS: Final = 2_000
@@ -154,13 +154,7 @@ def open_reader(path: Path) -> apsw.Connection:
 
 def migrations() -> tuple[tuple[int, str], ...]:
     """The numbered steps of the schema, in order."""
-    folder = resources.files("consentry.consent") / "migrations"
-    found = [
-        (int(entry.name.split("_")[0]), entry.read_text("utf-8"))
-        for entry in folder.iterdir()
-        if entry.name.endswith(".sql")
-    ]
-    return tuple(sorted(found))
+    return steps_in("migrations")
 
 
 def _claim(connection: apsw.Connection) -> None:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from consentry.app.exit_codes import ExitCode
-from consentry.app.ledger.place import CommandError
+from consentry.app.ledger.place import NO_POSTGRES, CommandError
 from consentry.app.output import out
 from consentry.app.settings import SettingsError, load_settings
 
 MIGRATE_HELP: Final = "make or bring up to date the schema of a ledger in PostgreSQL"
-_NO_POSTGRES: Final = "PostgreSQL needs the extra: pip install 'consentry[postgres]'"
 
 
 def add_migrate(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +35,7 @@ def migrate(options: argparse.Namespace) -> ExitCode:
             prepare,
         )
     except ModuleNotFoundError as problem:
-        raise CommandError(_NO_POSTGRES, ExitCode.USAGE) from problem
+        raise CommandError(NO_POSTGRES, ExitCode.USAGE) from problem
     try:
         settings = load_settings({}, options.config)
     except SettingsError as problem:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from consentry.app.exit_codes import ExitCode
 from consentry.app.output import err
@@ -14,6 +15,8 @@ from consentry.app.settings import SettingsError, load_settings
 from consentry.app.state_folder import LEDGER_FILE, LEDGER_FOLDER
 from consentry.consent.anchor import anchor_path
 from consentry.consent.errors import LedgerBusyError, LedgerCorruptError, LedgerError
+
+NO_POSTGRES: Final = "PostgreSQL needs the extra: pip install 'consentry[postgres]'"
 
 
 class CommandError(Exception):
