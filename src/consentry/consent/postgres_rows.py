@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from consentry.consent.append import NewRow, UsedKey
@@ -45,18 +45,19 @@ _ERASABLE: Final = (
     " JOIN consentry.event e ON e.position = p.position"
     " WHERE p.data_subject_id = %s ORDER BY p.position"
 )
-_INSERT_EVENTS: Final = (
-    "INSERT INTO consentry.event (position, key_digest, content_digest, public, digest)"
-    " SELECT * FROM unnest(%b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[])"
+# One statement, for each costs a turn of the connection: rows, head, and the word that wakes
+# followers. The reference from a personal part to its event is looked at when all of it is done.
+_APPEND: Final = """
+WITH events AS (
+    INSERT INTO consentry.event (position, key_digest, content_digest, public, digest)
+    SELECT * FROM unnest(%b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[])
+), personal AS (
+    INSERT INTO consentry.personal (position, data_subject_id, salt, personal)
+    SELECT * FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::bytea[])
+), moved AS (
+    UPDATE consentry.head SET position = %s, digest = %b, received_at_us = %s
 )
-_INSERT_PERSONAL: Final = (
-    "INSERT INTO consentry.personal (position, data_subject_id, salt, personal)"
-    " SELECT * FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::bytea[])"
-)
-_MOVE_HEAD: Final = (
-    "WITH moved AS (UPDATE consentry.head SET position = %s, digest = %b, received_at_us = %s)"
-    " SELECT pg_notify('consentry_ledger', %s)"
-)
+SELECT pg_notify('consentry_ledger', %s)"""
 
 
 def ledger_id_in(connection: Connection) -> str:
@@ -89,28 +90,22 @@ def commit_append(
 ) -> None:
     """Writes rows, moves the head and wakes followers, all with the commit."""
     with connection.pipeline():
+        if erased:
+            connection.execute(
+                "DELETE FROM consentry.personal WHERE position = ANY(%s)", (list(erased),)
+            )
         if rows:
-            _insert(connection, rows)
-            if erased:
-                connection.execute(
-                    "DELETE FROM consentry.personal WHERE position = ANY(%s)", (list(erased),)
-                )
             told = (head.position, head.digest, head.received_at_us, str(head.position))
-            connection.execute(_MOVE_HEAD, told)
+            connection.execute(_APPEND, (*_columns(rows), *told))
         connection.execute("COMMIT")
 
 
-def _insert(connection: Connection, rows: Sequence[NewRow]) -> None:
-    columns = zip(
-        *((r.position, r.key_digest, r.content_digest, r.public, r.digest) for r in rows),
-        strict=True,
-    )
-    connection.execute(_INSERT_EVENTS, tuple(map(list, columns)))
-    whose = [
-        (r.position, r.data_subject_id, r.salt, r.personal) for r in rows if r.salt is not None
-    ]
-    if whose:
-        connection.execute(_INSERT_PERSONAL, tuple(map(list, zip(*whose, strict=True))))
+def _columns(rows: Sequence[NewRow]) -> Iterator[list[object]]:
+    """The five columns of events, and the four of their personal parts where they have one."""
+    for name in ("position", "key_digest", "content_digest", "public", "digest"):
+        yield [getattr(row, name) for row in rows]
+    for name in ("position", "data_subject_id", "salt", "personal"):
+        yield [getattr(row, name) for row in rows if row.salt is not None]
 
 
 def events_of(
