@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from consentry.consent.errors import LedgerFullError
 from consentry.model.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 SUFFIX: Final = ".reserve"
 RESERVE_BYTES: Final = 16 * 1024 * 1024
 _RETRY_S: Final = 1.0
+_Written = TypeVar("_Written")
 
 
 class Reserve:
@@ -32,6 +35,20 @@ class Reserve:
         self.is_short = not self._take()
         if self.is_short:
             log.error("ledger_space_short", extra={"reserve_bytes": size_bytes})
+
+    def helping(self, write: Callable[[], _Written], make_usable: Callable[[], None]) -> _Written:
+        """What `write` gives; on a full disk it is tried once more with the space given up.
+
+        Raises:
+            LedgerFullError: there was none to give, or it was not enough.
+        """
+        try:
+            return write()
+        except LedgerFullError:
+            if not self.release():
+                raise
+        make_usable()
+        return write()
 
     def release(self) -> bool:
         """Gives the space up; whether there was any. Short from now on, until `retake`."""

@@ -151,12 +151,8 @@ class SqliteLedger:
         self._reserve.retake()
         if self._reserve.is_short and not is_narrowing:
             raise LedgerFullError("space is short: only what narrows is recorded")
-        try:
-            return self._append(events)
-        except LedgerFullError:
-            if not is_narrowing or not self._reserve.release():
-                raise
-        self._make_usable()
+        if is_narrowing:
+            return self._reserve.helping(lambda: self._append(events), self._make_usable)
         return self._append(events)
 
     def _append(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
@@ -195,23 +191,23 @@ class SqliteLedger:
                 return Erased(count=0, position=0)
             if not with_rights and (standing := standing_rights(events)):
                 raise RightsStandError(tuple(sorted({event.kind.value for event in standing})))
-            with self._suspecting():
-                count, head = self._erase(data_subject_id)
-                self._cells.forget(data_subject_id, head.position)
-                self._move(head)
-                self._failpoint("published")
+            erased = self._reserve.helping(lambda: self._erase(data_subject_id), self._make_usable)
             self._overwrite()
-            return Erased(count=count, position=head.position)
+            return erased
 
-    def _erase(self, data_subject_id: str) -> tuple[int, Head]:
-        with self._transaction():
-            rows = erasable_rows(self._writer, data_subject_id)
-            row, head = plan_erasure(
-                rows, self._head, event_id=self._ids.new_id(), now_us=self._clock.now_us()
-            )
-            insert_row(self._writer, row)
-            delete_personal(self._writer, rows)
-        return len(rows), head
+    def _erase(self, data_subject_id: str) -> Erased:
+        with self._suspecting():
+            with self._transaction():
+                rows = erasable_rows(self._writer, data_subject_id)
+                row, head = plan_erasure(
+                    rows, self._head, event_id=self._ids.new_id(), now_us=self._clock.now_us()
+                )
+                insert_row(self._writer, row)
+                delete_personal(self._writer, rows)
+            self._cells.forget(data_subject_id, head.position)
+            self._move(head)
+            self._failpoint("published")
+        return Erased(count=len(rows), position=head.position)
 
     def _overwrite(self) -> None:
         """Brings the erasure into the file and empties the log, which still holds what was erased.

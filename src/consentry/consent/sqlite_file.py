@@ -7,7 +7,6 @@ of the chain never change. Only `restore_file` takes the owner's place.
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -151,8 +150,6 @@ def backup_file(path: Path, target: Path, told: Told) -> Checked:
     if target.exists():
         raise FileExistsError(f"{target} is there already")
     partial = target.with_name(target.name + ".partial")
-    partial.unlink(missing_ok=True)
-    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
         _copy_pages(path, partial, told)
         checked = verify_file(partial, None, told)
@@ -169,6 +166,9 @@ def backup_file(path: Path, target: Path, told: Told) -> Checked:
 
 
 def _copy_pages(path: Path, target: Path, told: Told) -> None:
+    """Copies a ledger to a new file, which is one file without a log, for its owner only."""
+    target.unlink(missing_ok=True)
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     with reading(path) as source, ledger_errors():
         copy = apsw.Connection(str(target))
         try:
@@ -180,6 +180,9 @@ def _copy_pages(path: Path, target: Path, told: Told) -> None:
                     backup.step(_COPY_PAGES)
                     told(backup.page_count - backup.remaining, backup.page_count)
             source.execute("COMMIT")
+            # So that it can be read from a place that cannot be written; its next owner turns the
+            # log on again.
+            copy.pragma("journal_mode", "DELETE")
         finally:
             copy.close()
 
@@ -218,8 +221,7 @@ def restore_file(
                         checked.head.position,
                     )  # fmt: skip
         new = path.with_name(path.name + ".restoring")
-        shutil.copyfile(backup, new)
-        new.chmod(0o600)
+        _copy_pages(backup, new, told)
         _sync_file(new)
         kept_as = _put_aside(path)
         new.replace(path)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Protocol, TextIO
+from typing import Any, Final, Protocol
 
 from consentry.app.exit_codes import ExitCode
 from consentry.app.ledger.place import CommandError, add_place, find_place
@@ -52,9 +56,9 @@ class Recorder(Protocol):
 
 @dataclass
 class Report:
-    """What became of the rows of one file."""
+    """What became of the rows of one file; `good` are events that can be recorded."""
 
-    events: list[ReadEvent] = field(default_factory=list)
+    good: int = 0
     refusals: list[Refusal] = field(default_factory=list)
     added: int = 0
     unproven: int = 0
@@ -62,7 +66,7 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """For scripts."""
         return {
-            "events": len(self.events),
+            "events": self.good,
             "recorded": self.added,
             "unproven": self.unproven,
             "refused": [
@@ -92,53 +96,53 @@ def add_import(parser: argparse.ArgumentParser) -> None:
 
 
 def import_events(options: argparse.Namespace) -> ExitCode:
-    """0 where every row was recorded, 1 where some were refused."""
+    """0 where every row was recorded, 1 where some were refused.
+
+    The file is read twice, a row at a time: once to look, and once more to record.
+    """
     report = Report()
-    for outcome in read_rows(options):
-        if isinstance(outcome, Refusal):
-            report.refusals.append(outcome)
-        else:
-            report.events.append(outcome)
-    may_record = not options.check and (options.skip_refused or not report.refusals)
-    with _recorder(options) as recorder:
-        _look(report, recorder if isinstance(recorder, LocalRecorder) else None)
-        may_record = may_record and (options.skip_refused or not report.refusals)
-        if may_record and recorder is not None:
-            _record(report, recorder)
+    with _file(options.file) as path, _recorder(options) as recorder:
+        names = recorder.names if isinstance(recorder, LocalRecorder) else None
+        looked = partial(look, names=names, now_us=SystemClock().now_us())
+        for outcome in map(looked, read_rows(options, path)):
+            if isinstance(outcome, Refusal):
+                report.refusals.append(outcome)
+            else:
+                report.good += 1
+                report.unproven += not outcome.event.proof.method
+        may_record = not options.check and (options.skip_refused or not report.refusals)
+        if may_record:
+            found = map(looked, read_rows(options, path))
+            _record((o for o in found if isinstance(o, ReadEvent)), recorder, report)
     tell(report, options, was_recorded=may_record)
     return ExitCode.FINDINGS if report.refusals else ExitCode.OK
 
 
-def _look(report: Report, recorder: LocalRecorder | None) -> None:
+def look(outcome: Outcome, names: KnownNames | None, now_us: int) -> Outcome:
     """Refuses what is malformed, or names what the policies do not have."""
-    now_us = SystemClock().now_us()
-    good = []
-    for read in report.events:
-        try:
-            check_events([read.event], now_us)
-        except EventRefusedError as problem:
-            report.refusals.append(Refusal(read.line, problem.field, problem.code))
-            continue
-        unknown = recorder.names.unknown_in(read.event) if recorder is not None else []
-        if unknown:
-            entry = unknown[0]
-            report.refusals.append(Refusal(read.line, entry.field, f"{entry.kind}_unknown"))
-            continue
-        good.append(read)
-    report.events = good
-    report.unproven = sum(not read.event.proof.method for read in good)
-
-
-def _record(report: Report, recorder: Recorder) -> None:
-    bar = ProgressBar("recording")
+    if isinstance(outcome, Refusal):
+        return outcome
     try:
-        for start in range(0, len(report.events), MAX_BATCH):
-            batch = report.events[start : start + MAX_BATCH]
+        check_events([outcome.event], now_us)
+    except EventRefusedError as problem:
+        return Refusal(outcome.line, problem.field, problem.code)
+    unknown = names.unknown_in(outcome.event) if names is not None else []
+    if unknown:
+        return Refusal(outcome.line, unknown[0].field, f"{unknown[0].kind}_unknown")
+    return outcome
+
+
+def _record(events: Iterator[ReadEvent], recorder: Recorder, report: Report) -> None:
+    bar, done = ProgressBar("recording"), 0
+    try:
+        while batch := list(islice(events, MAX_BATCH)):
             added, refused = recorder.record([read.event for read in batch])
             report.added += added
             for index, (name, code) in sorted(refused.items()):
                 report.refusals.append(Refusal(batch[index].line, name, code))
-            bar(start + len(batch), len(report.events))
+            report.good -= len(refused)
+            done += len(batch)
+            bar(done, max(done, report.good))
     finally:
         bar.close()
 
@@ -158,48 +162,47 @@ def tell(report: Report, options: argparse.Namespace, *, was_recorded: bool) -> 
         err().line(f"{where}: {refusal.code}")
     if len(report.refusals) > _SHOWN:
         err().line(f"... and {len(report.refusals) - _SHOWN:,} more; --refused FILE has them all")
-    known = len(report.events) - report.added
+    known = report.good - report.added
     if was_recorded:
         out().line(f"recorded: {counted(report.added, 'event')}; {known:,} were there already")
     else:
-        out().line(f"nothing was recorded; {counted(len(report.events), 'event')} could be")
+        out().line(f"nothing was recorded; {counted(report.good, 'event')} could be")
     if report.unproven:
         out().line(f"{report.unproven:,} without a proof: a consent among them stands as unproven")
     if report.refusals:
         out().line(f"refused: {counted(len(report.refusals), 'row')}")
 
 
-def read_rows(options: argparse.Namespace) -> Iterator[Outcome]:
-    """Every row of the file as an event or a refusal.
+def read_rows(options: argparse.Namespace, path: Path) -> Iterator[Outcome]:
+    """Every row of the file at `path` as an event or a refusal.
 
     Raises:
-        CommandError: the format is not known, or the map cannot be read.
+        CommandError: the map cannot be read, or the file is not text.
         OSError: the file cannot be read.
     """
-    name = options.file
-    form = options.format or ("csv" if name.endswith(".csv") else "ndjson")
+    is_csv_name = options.file.endswith(".csv")
+    form = options.format or ("csv" if is_csv_name else "ndjson")
     make: Maker = one_event
     if form in _SIGNALS:
-        names = read_map(options.map)
-        make = signal_maker(partial(_SIGNALS[form], names=names))
-    is_csv = form == "csv" or (form in _SIGNALS and name.endswith(".csv"))
-    read = read_csv if is_csv else read_ndjson
-    with _opened(name) as file:
+        make = signal_maker(partial(_SIGNALS[form], names=read_map(options.map)))
+    read = read_csv if form == "csv" or (form in _SIGNALS and is_csv_name) else read_ndjson
+    with path.open(encoding="utf-8-sig", newline="") as file:
         try:
             yield from read(file, make)
         except UnicodeDecodeError as problem:
-            raise CommandError(f"{name} is not UTF-8 text", ExitCode.USAGE) from problem
+            raise CommandError(f"{options.file} is not UTF-8 text", ExitCode.USAGE) from problem
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[TextIO]:
-    if name == "-":
-        import sys  # noqa: PLC0415 (only for standard input)
-
-        yield sys.stdin
+def _file(name: str) -> Iterator[Path]:
+    """The file, which can be read twice: standard input is kept aside for that."""
+    if name != "-":
+        yield Path(name)
         return
-    with open(name, encoding="utf-8-sig", newline="") as file:  # noqa: PTH123 (a name from words)
-        yield file
+    with tempfile.NamedTemporaryFile(prefix="consentry-import-") as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept)
+        kept.flush()
+        yield Path(kept.name)
 
 
 def read_map(path: Path | None) -> SignalMap:
@@ -223,7 +226,7 @@ def read_map(path: Path | None) -> SignalMap:
 
 
 @contextmanager
-def _recorder(options: argparse.Namespace) -> Iterator[Recorder | None]:
+def _recorder(options: argparse.Namespace) -> Iterator[Recorder]:
     if options.target:
         with sidecar_at(options.target) as client:
             yield RemoteRecorder(client)

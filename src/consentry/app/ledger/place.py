@@ -56,6 +56,11 @@ def find_place(options: argparse.Namespace) -> Place:
         settings = load_settings(flags, options.config)
     except SettingsError as problem:
         raise CommandError("; ".join(problem.problems), ExitCode.USAGE) from problem
+    if settings.ledger.kind != "sqlite" and not options.state:
+        raise CommandError(
+            f"the settings keep the ledger elsewhere ({settings.ledger.kind}); say --target",
+            ExitCode.USAGE,
+        )
     ledger = settings.state.path / LEDGER_FOLDER / LEDGER_FILE
     return Place(ledger, settings.state.anchor_path or anchor_path(ledger))
 
