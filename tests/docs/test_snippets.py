@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -84,12 +84,21 @@ def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSidecar
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a reader has: policies and the deployment files."""
-    folder = tmp_path_factory.mktemp("workplace")
-    for name in ("policies", "deploy", "docs"):
-        shutil.copytree(ROOT / name, folder / name)
-    return folder
+def workplaces(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """For each page a copy of what a reader has: policies and the deployment files.
+
+    The snippets of one page build upon one another; those of two pages do not.
+    """
+    made: dict[Path, Path] = {}
+
+    def workplace_of(page: Path) -> Path:
+        if page not in made:
+            made[page] = tmp_path_factory.mktemp("workplace")
+            for name in ("policies", "deploy", "docs"):
+                shutil.copytree(ROOT / name, made[page] / name)
+        return made[page]
+
+    return workplace_of
 
 
 def environment(sidecar: RunningSidecar) -> dict[str, str]:
@@ -102,7 +111,10 @@ def environment(sidecar: RunningSidecar) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("snippet", of("console"), ids=by_id)
-def test_console_snippet_runs(snippet: Snippet, sidecar: RunningSidecar, workplace: Path) -> None:
+def test_console_snippet_runs(
+    snippet: Snippet, sidecar: RunningSidecar, workplaces: Callable[[Path], Path]
+) -> None:
+    workplace = workplaces(snippet.file)
     for step in steps_of(snippet.body):
         done = subprocess.run(
             ["bash", "-c", step.command],
