@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from grammar_page import grammar_page
 from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 
@@ -240,6 +241,7 @@ def pages() -> dict[Path, str]:
     """Every generated page by its place."""
     made = {DOCS / "diagnostics" / f"{c}.md": diagnostic_page(i) for c, i in CODES.items()}
     made[DOCS / "diagnostics" / "README.md"] = diagnostics_index()
+    made[DOCS / "policy-authors" / "grammar.md"] = grammar_page(MADE)
     made[DOCS / "operators" / "metrics.md"] = metrics_page()
     made[DOCS / "operators" / "configuration.md"] = configuration_page()
     made[DOCS / "policy-authors" / "vocabulary.md"] = vocabulary_page()
