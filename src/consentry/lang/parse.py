@@ -24,8 +24,8 @@ from consentry.lang.problems import Problems
 from consentry.lang.repair import find_repair
 from consentry.lang.situation import Situation
 from consentry.lang.text_checks import check_text
-from consentry.lang.tokens import Patterns, Piece, Scanner, build_patterns
-from consentry.lang.tree import Comment, Declaration, Module
+from consentry.lang.tokens import Patterns, Piece, Scanner, build_patterns, read_comments
+from consentry.lang.tree import Declaration, Module
 from consentry.lang.words import END, HARD_STARTERS, STARTERS
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class _Reader:
         module = Module(
             file=self._source.name,
             declarations=tuple(self._declarations),
-            comments=self._read_comments(),
+            comments=read_comments(self._source, self._comments),
         )
         diagnostics = self._problems.diagnostics()
         return ParseResult(module=module, diagnostics=diagnostics, is_whole=self._is_whole)
@@ -225,7 +225,18 @@ class _Reader:
 
     def _mend(self, piece: Piece) -> bool:
         """Whether this word or the one before it is a misspelt keyword, so that reading goes on."""
-        if self._problems.is_full or self._problems.count > self._problems_before:
+        if self._problems.is_full:
+            return False
+        # After a number a misspelt keyword has been taken for a unit of time, and been told as one.
+        unit = self._problems.take_back("P110", self._pieces[-1].span) if self._pieces else None
+        if not self._mend_quietly(piece):
+            if unit is not None:
+                self._problems.add(unit)
+            return False
+        return True
+
+    def _mend_quietly(self, piece: Piece) -> bool:
+        if self._problems.count > self._problems_before:
             return False
         situation = self._situation(with_accepted=False)
         repair = find_repair(self._lark, self._pieces, piece, situation)
@@ -376,16 +387,4 @@ class _Reader:
             piece.span,
             label="this is one too many",
             try_this="split it into several files; they form one policy set",
-        )
-
-    def _read_comments(self) -> tuple[Comment, ...]:
-        text = self._source.text
-        return tuple(
-            Comment(
-                text=str(piece).rstrip(),
-                is_own_line=not text[text.rfind("\n", 0, start) + 1 : start].strip(),
-                span=piece.span,
-            )
-            for piece in self._comments
-            for start in (piece.start_pos or 0,)
         )

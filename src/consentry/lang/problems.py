@@ -30,6 +30,13 @@ class Problems:
         elif self._first_dropped is None:
             self._first_dropped = diagnostic.span
 
+    def take_back(self, code: str, span: Span) -> Diagnostic | None:
+        """The last problem, no longer kept, if it is this one."""
+        if not self._kept or (self._kept[-1].code, self._kept[-1].span) != (code, span):
+            return None
+        self.count -= 1
+        return self._kept.pop()
+
     def count_more(self, number: int) -> None:
         """Counts problems that nobody will see, where looking at each would take too long."""
         self.count += number

@@ -18,6 +18,7 @@ from lark.lexer import PatternStr, TerminalDef
 from consentry.diagnostics.span import Source, Span
 from consentry.lang import literals, odd_text
 from consentry.lang.problems import Problems
+from consentry.lang.tree import Comment
 
 _NUMERIC: Final = frozenset({"NUMBER", "DATE", "TIME", "CLOCK"})
 _WORDS: Final = frozenset({"NAME", "PATH"})
@@ -150,3 +151,17 @@ class Scanner:
                 label=bad.why,
                 try_this='escapes are `\\"`, `\\\\`, `\\n`, `\\t` and `\\u{20AC}`',
             )
+
+
+def read_comments(source: Source, pieces: Iterable[Piece]) -> tuple[Comment, ...]:
+    """The comments that were kept aside, with whether each has a line of its own."""
+    text = source.text
+    return tuple(
+        Comment(
+            text=str(piece).rstrip(),
+            is_own_line=not text[text.rfind("\n", 0, start) + 1 : start].strip(),
+            span=piece.span,
+        )
+        for piece in pieces
+        for start in (piece.start_pos or 0,)
+    )
