@@ -17,7 +17,7 @@ from consentry.publish.statement import Statement
 
 def render_statement_html(
     statement: Statement,
-    phrase: Callable[[str], str],
+    phrase: Callable[..., str],
     alternates: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The statement as a page; `alternates` are languages and where they are."""

@@ -205,6 +205,8 @@ def test_page_can_be_read_by_everybody(each: Set) -> None:
     assert page.links[0] == "#main"
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
+    assert page.tags["details"] == page.tags["summary"]
+    assert text.count("<details open>") == page.tags["details"]  # else they would not be printed
 
 
 @pytest.mark.parametrize("kind", list(Format))
