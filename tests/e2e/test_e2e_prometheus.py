@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from consentry.client import Client, Subject, service
+from consentry.client import Client, Subject, event, service
 from tests.support.ports import free_port
 from tests.support.sidecar import RunningSidecar, running_sidecar
 
@@ -95,3 +95,39 @@ def test_prometheus_sees_the_sidecar_and_its_decisions(tmp_path: Path) -> None:
     assert up["metric"]["job"] == "consentry"
     assert counted["metric"]["reason"] == "consent_missing"
     assert float(counted["value"][1]) == 1
+
+
+def dashboard_queries() -> list[str]:
+    """Every query of the dashboard, as Grafana would ask it."""
+    dashboard = json.loads((ROOT / "deploy" / "grafana" / "consentry.json").read_text())
+    return [
+        target["expr"].replace("$__rate_interval", "1m").replace("$job", ".*")
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+    ]
+
+
+def test_every_query_of_the_dashboard_shows_something_under_load(tmp_path: Path) -> None:
+    with (
+        running_sidecar(ROOT / "policies", tmp_path / "state") as sidecar,
+        Client(sidecar.target, timeout_s=5) as consentry,
+        prometheus(config_for(sidecar), tmp_path) as address,
+    ):
+        eventually(address, 'up{job="consentry"} == 1')
+        for round_ in range(3):
+            for person in range(20):
+                consentry.check(
+                    principal=service("campaign-mailer", roles=["marketer"]),
+                    action="contact",
+                    data=["customer.contact.email"],
+                    subject=Subject(id=f"c-{person}", attributes={"country": "DE"}),
+                    purpose="marketing.email",
+                    channel="email",
+                )
+            consentry.record_consent(event("given", f"c-{round_}", purpose="marketing"))
+            eventually(address, f"sum(consentry_decisions_total) >= {20 * (round_ + 1)}")
+
+        for expression in dashboard_queries():
+            # Where nothing was refused there is no series of refusals.
+            find = query if "consentry_refused_total" in expression else eventually
+            assert find(address, expression) or find is query, expression
