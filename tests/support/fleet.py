@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from consentry.client import Client, ConsentryError, Decision, Subject, event, service
 from tests.support.history import Answer, History, Recording
-from tests.support.sidecar import stop, wait_for_event
+from tests.support.sidecar import wait_for_event
 
 PURPOSE: Final = "mailing"
 POLICY: Final = """\
@@ -116,7 +117,12 @@ class Member:
 
     def close(self) -> None:
         self.client.close()
-        stop(self.process)
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def ask(client: Client, person: str) -> Decision:
@@ -141,6 +147,13 @@ def say(client: Client, person: str, *, is_given: bool) -> int:
             idempotency_key=f"fleet-{next(_KEYS)}",
         )
     )
+
+
+def _read_on(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    with process.stdout as said:
+        for _ in said:
+            pass
 
 
 def until(is_so: Callable[[], bool], limit_s: float, what: str = "it never came") -> float:
@@ -175,7 +188,11 @@ def fleet(count: int, *flags: str, first: int = 0, **environment: str) -> Iterat
                 env=ours | environment,
             )
             stack.callback(process.kill)
-            return Member(number, process, wait_for_event(process, "ready"))
+            ready = wait_for_event(process, "ready")
+            # A pipe that nobody reads fills up, and whoever logs then stands still.
+            reader = threading.Thread(target=_read_on, args=(process,), daemon=True)
+            reader.start()
+            return Member(number, process, ready)
 
         with ThreadPoolExecutor(4) as pool:
             members = list(pool.map(begin, range(first, first + count)))

@@ -15,6 +15,10 @@ class LedgerUnavailableError(LedgerError):
     """
 
 
+class ReadTooLateError(LedgerUnavailableError):
+    """A person was not read in the time that a check waits; the reading goes on."""
+
+
 class LedgerBusyError(LedgerUnavailableError):
     """Another process owns the ledger's file."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
-from consentry.consent.errors import LedgerUnavailableError
+from consentry.consent.errors import LedgerUnavailableError, ReadTooLateError
 from consentry.consent.ledger import SubjectCell
 from consentry.model.consent import ConsentView
 
@@ -46,7 +46,7 @@ class PersonReads:
         """The person's view, read if need be.
 
         Raises:
-            LedgerUnavailableError: it did not come in time, or too many are being read.
+            ReadTooLateError: it did not come in time, or too many are being read.
             LedgerError: reading failed.
         """
         cell = self._cell(data_subject_id)
@@ -60,7 +60,7 @@ class PersonReads:
             reading = self._under_way.get(key)
             if reading is None:
                 if len(self._under_way) >= self._limit:
-                    raise LedgerUnavailableError("too many persons are being read")
+                    raise ReadTooLateError("too many persons are being read")
                 try:
                     reading = self._pool.submit(self._read, data_subject_id)
                 except RuntimeError:
@@ -75,7 +75,7 @@ class PersonReads:
         try:
             return reading.result(self._wait_s)
         except TimeoutError:
-            raise LedgerUnavailableError("the person was not read in time") from None
+            raise ReadTooLateError("the person was not read in time") from None
 
     def close(self) -> None:
         """Reads nothing more."""

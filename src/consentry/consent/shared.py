@@ -24,7 +24,12 @@ from typing import Final
 
 from consentry.consent.entries import Entry
 from consentry.consent.erasure import Erased
-from consentry.consent.errors import LedgerCorruptError, LedgerError, LedgerUnavailableError
+from consentry.consent.errors import (
+    LedgerCorruptError,
+    LedgerError,
+    LedgerUnavailableError,
+    ReadTooLateError,
+)
 from consentry.consent.feed import Feed, FeedTimes, Frame, Place, Step
 from consentry.consent.lease import Lease
 from consentry.consent.ledger import ChangeListener, Recorded, SubjectCell
@@ -140,6 +145,10 @@ class SharedLedger:
             return UNAVAILABLE
         try:
             return self._reads.view(data_subject_id)
+        except ReadTooLateError:
+            # Not a word in the log, which may be slow, in the midst of a check: the reason of the
+            # answer is counted.
+            return UNAVAILABLE
         except LedgerError as problem:
             self._read_trouble.begin(problem)
             return UNAVAILABLE
