@@ -108,8 +108,10 @@ class LedgerKeeper:
 
 
 def _violations(problem: Any) -> tuple[tuple[str, str], ...]:
-    from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415 (only where refused)
-
+    try:
+        from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415 (only where refused)
+    except ImportError:  # the client's own wheel does without: the status' text says what is wrong
+        return ()
     metadata: dict[str, bytes] = dict(problem.trailing_metadata() or ())
     raw = metadata.get("grpc-status-details-bin", b"")
     found = error_details_pb2.BadRequest()
