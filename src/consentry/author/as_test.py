@@ -139,6 +139,8 @@ def _event(event: ConsentEvent) -> GivenEvent:
         part(EventWord.BY, _name(event.by.value))
     if event.notice:
         part(EventWord.UNDER_NOTICE, Text(value=event.notice, span=_NOWHERE))
+    if event.scope.data:
+        part(EventWord.DATA, tuple(map(_name, event.scope.data)))
     qualities = sorted(event.qualities) + ([] if event.proof.method else ["unproven"])
     if qualities:
         part(EventWord.IS, tuple(map(_name, qualities)))

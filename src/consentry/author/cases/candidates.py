@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from consentry.author.cases import reads as dim
-from consentry.author.cases.questions import SOMEBODY
+from consentry.author.cases.questions import SOMEBODY, Key
 from consentry.author.cases.reads import Reads
 from consentry.author.cases.sides import Part, Side
 from consentry.author.cases.values import (
@@ -23,38 +23,44 @@ from consentry.author.cases.values import (
     times,
 )
 from consentry.author.scenario import DATA_SUBJECT_ID
+from consentry.model.program import AttributeSpec
 
+_PURPOSES: Final = "list of purpose"
 Asked: TypeAlias = "tuple[Side, Part]"
 
 
-def find_candidates(sides: Sequence[Side], asked: Sequence[Asked]) -> dict[str, list[Candidate]]:
+def find_candidates(
+    sides: Sequence[Side], asked: Sequence[Asked], key: Key
+) -> tuple[dict[str, list[Candidate]], dict[str, str]]:
     """Candidates by dimension, but for `now` and the history; those that say least come first.
 
-    Raises:
-        EndlessError: more is told apart than can be tried.
+    Beside them, for each dimension of which more is told apart than can be tried, why.
     """
     found: dict[str, list[Candidate]] = {}
+    endless: dict[str, str] = {}
     for names, parts in _joined(asked):
         reads = Reads()
         for _, part in parts:
             reads.join(part.reads)
         for name in names:
             try:
-                candidates = _candidates(name, reads, sides, parts)
+                found[name] = _candidates(name, reads, sides, parts, key)
             except EndlessError as problem:
                 owners = sorted({part.owner for _, part in parts if name in part.reads.dims})
-                raise EndlessError(f"`{name}`: {problem} ({owners[0]})") from problem
-            found[name] = candidates
-    return dict(sorted(found.items(), key=lambda entry: (entry[0] != dim.PRINCIPAL, entry[0])))
+                endless[name] = f"`{name}`: {problem} ({owners[0]})"
+    ordered = sorted(found.items(), key=lambda entry: (entry[0] != dim.PRINCIPAL, entry[0]))
+    return dict(ordered), endless
 
 
-def refuse_endless(asked: Iterable[Asked]) -> None:
-    """Stops where something is read that may say anything.
+def refuse_endless(asked: Iterable[Asked], endless: Mapping[str, str]) -> None:
+    """Stops where something is read that may say anything, or more than can be tried.
 
     Raises:
         EndlessError: it is.
     """
     for _, part in asked:
+        for name in sorted(part.reads.dims & endless.keys()):
+            raise EndlessError(endless[name])
         for obstacle in sorted(part.reads.obstacles):
             raise EndlessError(f"{obstacle} ({part.owner})")
 
@@ -74,7 +80,7 @@ def _joined(asked: Sequence[Asked]) -> Iterable[tuple[list[str], list[Asked]]]:
 
 
 def _candidates(
-    name: str, reads: Reads, sides: Sequence[Side], parts: Sequence[Asked]
+    name: str, reads: Reads, sides: Sequence[Side], parts: Sequence[Asked], key: Key
 ) -> list[Candidate]:
     parties = [party for _, part in parts if name in part.reads.dims for party in part.parties]
     conditions = [part.reads for _, part in parts if not part.parties]
@@ -94,11 +100,13 @@ def _candidates(
         case dim.COLLECTED_AT:
             return [ABSENT, *times(reads)]
         case dim.COLLECTED_FOR:
-            return [ABSENT, *_collected_for(parts)]
+            return [ABSENT, *_purposes(name, parts, key)]
         case dim.COLLECTED_ON:
             bases = sorted({str(c) for c in reads.constants if isinstance(c, str)})
             return [ABSENT, *fixed([OTHERS[0], *bases])]
         case _:
+            if any(spec.type == _PURPOSES for spec in _specs(name, sides)):
+                return [ABSENT, *_purposes(name, parts, key)]
             return _of_attribute(name, reads, sides)
 
 
@@ -117,26 +125,30 @@ def _shared_texts(reads: Reads, *, is_shared: bool) -> list[Reads]:
     return [extra]
 
 
-def _collected_for(parts: Sequence[Asked]) -> list[Candidate]:
+def _purposes(name: str, parts: Sequence[Asked], key: Key) -> list[Candidate]:
+    """Lists of purposes: every mixture of those compared with, or else of those about this one."""
     names: dict[str, None] = {}
     for side, part in parts:
-        if dim.COLLECTED_FOR not in part.reads.dims:
+        if name not in part.reads.dims:
             continue
+        purposes = side.program.purposes
         indices = {c for c in part.reads.constants if isinstance(c, int)}
-        if not indices:
+        purpose = side.purpose(key)
+        if not indices and purpose is not None:
             # Compared with the purpose itself, or with what may be reused for it.
-            raise EndlessError("every purpose of the set is told apart")
-        names.update(dict.fromkeys(side.program.purposes[i].path for i in sorted(indices)))
+            indices = {*purpose.lineage, *purpose.reuses}
+        names.update(dict.fromkeys(purposes[index].path for index in sorted(indices)))
     chosen = subsets([*names, OTHERS[0]], "purposes")
     return fixed([one for one in chosen if one])
 
 
+def _specs(path: str, sides: Sequence[Side]) -> list[AttributeSpec]:
+    return [spec for side in sides for spec in side.program.attributes if spec.path == path]
+
+
 def _of_attribute(path: str, reads: Reads, sides: Sequence[Side]) -> list[Candidate]:
     specs = {
-        (spec.type, spec.is_optional or spec.default is not None)
-        for side in sides
-        for spec in side.program.attributes
-        if spec.path == path
+        (spec.type, spec.is_optional or spec.default is not None) for spec in _specs(path, sides)
     }
     found: dict[Candidate, None] = {}
     if any(is_optional for _, is_optional in specs):

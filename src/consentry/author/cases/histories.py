@@ -28,7 +28,7 @@ from consentry.model.consent import (
     Scope,
     Track,
 )
-from consentry.model.trees import PurposeNode
+from consentry.model.trees import DataNode, PurposeNode, is_within
 from consentry.model.values import MICROS_PER_DAY, Duration, shift_us
 from consentry.model.vocabulary import TAG_SEPARATE_CONSENT
 
@@ -53,6 +53,7 @@ class Happening:
     micros: int = 0
     qualities: frozenset[str] = frozenset()
     by: Author = Author.DATA_SUBJECT
+    data: tuple[str, ...] = ()
     notice: str = ""
     ends: int | None = None
     is_proven: bool = True
@@ -63,7 +64,7 @@ class Happening:
         return ConsentEvent(
             kind=self.kind,
             data_subject_id=DATA_SUBJECT_ID,
-            scope=Scope(purpose=self.purpose),
+            scope=Scope(purpose=self.purpose, data=self.data),
             happened_at_us=at_us,
             received_at_us=at_us,
             qualities=self.qualities,
@@ -115,6 +116,7 @@ class Question:
     purposes: tuple[PurposeNode, ...]
     others: tuple[tuple[str, frozenset[str]], ...]
     consulting: frozenset[str]
+    leaves: tuple[DataNode, ...] = ()
 
 
 def histories_of(question: Question) -> list[History]:
@@ -143,7 +145,7 @@ def telling_histories(question: Question, told: Reads) -> list[History]:
         EndlessError: too much is told apart.
     """
     reads, purposes = question.reads, question.purposes
-    consents: list[tuple[Happening, ...]] = [tuple(_flawless(reads, purposes))]
+    consents: list[tuple[Happening, ...]] = [tuple(_flawless(question))]
     if told.reads_consent:
         consents = _consents(question)
     others = [tuple(_given(name, qualities=q, ago=_STATED) for name, q in question.others)]
@@ -167,8 +169,9 @@ def _given(
     )
 
 
-def _flawless(reads: Reads, purposes: Sequence[PurposeNode]) -> list[Happening]:
+def _flawless(question: Question) -> list[Happening]:
     """Consents that nothing is wrong with, one for each way in which rules tell them apart."""
+    reads, purposes = question.reads, question.purposes
     notices = list(dict.fromkeys(node.notice or "" for node in purposes))
     if "notice_of" in reads.consent_parts:
         notices = list(
@@ -197,16 +200,30 @@ def _flawless(reads: Reads, purposes: Sequence[PurposeNode]) -> list[Happening]:
             ago=ago,
             micros=micros,
             ends=end,
+            data=data,
         )
-        for notice, author, (ago, micros), end in product(notices, authors, times, ends)
+        for notice, author, (ago, micros), end, data in product(
+            notices, authors, times, ends, _named_data(question)
+        )
         for chosen in subsets(sorted(reads.qualities), "qualities of consents")
     ]
+
+
+def _named_data(question: Question) -> list[tuple[str, ...]]:
+    """The data that a consent names: none, and each name of the field that a rule asks for."""
+    names = {
+        name
+        for leaf in question.leaves
+        for name in question.reads.data_names
+        if name in leaf.lineage or any(is_within(key, name) for key in leaf.categories)
+    }
+    return [(), *((name,) for name in sorted(names))]
 
 
 def _consents(question: Question) -> list[tuple[Happening, ...]]:
     """States of the consent. What is wrong with one matters only to rules that look closer."""
     reads, purposes = question.reads, question.purposes
-    flawless = _flawless(reads, purposes)
+    flawless = _flawless(question)
     first, best = flawless[0], flawless[-1]
     states: list[tuple[Happening, ...]] = [(), *((one,) for one in flawless)]
     if "said_no" in reads.consent_parts:

@@ -116,7 +116,10 @@ class Silence:
     def _is_silent(self, member: Member) -> bool:
         """Whether the rule does not apply, whatever is said beside what is fixed."""
         histories = self._histories(member)
-        names = [name for name in _dims_of(member) if name in self._dims]
+        wanted = _dims_of(member) - {dim.NOW, dim.HISTORY}
+        if not wanted <= self._dims.keys() | self.fixed.keys():
+            return False
+        names = [name for name in sorted(wanted) if name in self._dims]
         values = [[self.fixed[n]] if n in self.fixed else list(self._dims[n]) for n in names]
         count = prod(len(one) for one in values) * len(histories) * len(self._instants)
         if not histories or count > MAX_COMPARED:

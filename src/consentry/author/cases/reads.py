@@ -82,6 +82,7 @@ class Reads:
     tracks: set[str] = field(default_factory=set)
     qualities: set[str] = field(default_factory=set)
     consented: set[tuple[int, frozenset[str]]] = field(default_factory=set)
+    data_names: set[str] = field(default_factory=set)
     consent_parts: set[str] = field(default_factory=set)
     obstacles: set[str] = field(default_factory=set)
 
@@ -108,6 +109,7 @@ class Reads:
         self.tracks |= other.tracks
         self.qualities |= other.qualities
         self.consented |= other.consented
+        self.data_names |= other.data_names
         self.consent_parts |= other.consent_parts
         self.obstacles |= other.obstacles
 
@@ -168,6 +170,13 @@ def _read_operator(px: Operator, reads: Reads, declared: frozenset[str]) -> None
         case "has_quality":
             reads.dims.add(HISTORY)
             reads.qualities.add(str(_constant(arguments[1])))
+            return
+        case "names_data":
+            reads.dims.add(HISTORY)
+            reads.consent_parts.add(name)
+            names = _constant(arguments[2])
+            assert isinstance(names, frozenset)
+            reads.data_names |= names
             return
         case "clock_between":
             zone, low, high = (_constant(argument) for argument in arguments[1:4])

@@ -126,14 +126,14 @@ def build_space(
     ]
     asked = [*governing, *all_parts(members)]
     instants = instants_of([p.reads for _, p in asked if dim.NOW in p.reads.dims], since_us)
-    dims = find_candidates(sides, asked)
+    dims, endless = find_candidates(sides, asked, key)
     quiet = [member for member in members if is_quiet(member)]
     loud = [*governing, *all_parts(m for m in members if m not in quiet)]
     silence = Silence(
         key, base, dims=dims, instants=instants, loud=[part for _, part in loud], quiet=quiet
     )
     asked = [*loud, *all_parts(m for m in quiet if m not in silence.dropped)]
-    refuse_endless(asked)
+    refuse_endless(asked, endless)
     names = {name for _, part in asked for name in part.reads.dims}
     dims = {name: found for name, found in dims.items() if name in names}
     dims |= {name: [candidate] for name, candidate in silence.fixed.items()}
@@ -172,6 +172,7 @@ def _histories(
         purposes=tuple(p for side in sides if (p := side.purpose(key)) is not None),
         others=tuple(sorted(others, key=lambda other: (other[0], sorted(other[1])))),
         consulting=frozenset(consulting),
+        leaves=tuple(leaf for side in sides if (leaf := side.leaf(key)) is not None),
     )
     return histories_of(question) if told is None else telling_histories(question, told)
 
