@@ -37,6 +37,8 @@ _DAY: Final = Duration(micros=MICROS_PER_DAY)
 _HOUR: Final = Duration(micros=MICROS_PER_DAY // 24)
 _SETTLED: Final = frozenset({"is_given", "said_no", "right_active", "right_at"})
 """Parts of conditions to which a faulty consent is none."""
+MAX_KINDS: Final = 5
+"""Most kinds of consent of which every mixture is tried."""
 _STATED: Final = 2 * MICROS_PER_DAY
 
 
@@ -147,7 +149,7 @@ def telling_histories(question: Question, told: Reads) -> list[History]:
     reads, purposes = question.reads, question.purposes
     consents: list[tuple[Happening, ...]] = [tuple(_flawless(question))]
     if told.reads_consent:
-        consents = _consents(question)
+        consents = _told_apart(question, told)
     others = [tuple(_given(name, qualities=q, ago=_STATED) for name, q in question.others)]
     if told.consented:
         others = _elsewhere(question.others)
@@ -159,6 +161,48 @@ def telling_histories(question: Question, told: Reads) -> list[History]:
     )
     rights = _rights(told, purposes[0].path)
     return [History((*c, *fixed, *r, *o)) for o in others for r in rights for c in consents]
+
+
+def every_consent(question: Question) -> History:
+    """Every consent that rules tell apart, the good ones and the same unproven, all at once."""
+    flawless = _flawless(question)
+    return History((*flawless, *(replace(one, is_proven=False) for one in flawless)))
+
+
+def _told_apart(question: Question, told: Reads) -> list[tuple[Happening, ...]]:
+    """For each set of kinds of consent that one rule tells apart: all consents of these kinds.
+
+    A rule that says no says it for every consent that stands, each by itself. So where it says no
+    to some consents it does to all of the same kinds, and those permit most.
+    """
+    kinds: dict[object, list[Happening]] = {}
+    for one in every_consent(question).happenings:
+        kinds.setdefault(_kind(one, told), []).append(one)
+    if len(kinds) > MAX_KINDS:
+        raise EndlessError(f"{len(kinds)} kinds of consent are told apart")
+    states = [
+        tuple(one for kind in chosen for one in kind)
+        for size in range(len(kinds) + 1)
+        for chosen in combinations(kinds.values(), size)
+    ]
+    if "said_no" in told.consent_parts:
+        first = _flawless(question)[0]
+        states.append((first, replace(first, kind=EventKind.WITHDRAWN, ago=_HOUR)))
+    return states
+
+
+def _kind(one: Happening, told: Reads) -> object:
+    """What a rule that reads what is `told` can see of a consent."""
+    parts = told.consent_parts
+    return (
+        one.is_proven if "is_given" in parts else None,
+        one.qualities & told.qualities,
+        one.by if parts & {"given_by", "is_joint"} else None,
+        one.notice if "notice_of" in parts else None,
+        (one.ago, one.micros) if "given_at" in parts else None,
+        one.ends if "expires_at" in parts else None,
+        one.data if "names_data" in parts else None,
+    )
 
 
 def _given(

@@ -85,7 +85,9 @@ class Silence:
         instants: Sequence[int],
         loud: Iterable[Part],
         quiet: Sequence[Member],
+        consents: History,
     ) -> None:
+        self._consents = consents
         self._key = key
         self._base = base
         self._dims = dims
@@ -132,15 +134,25 @@ class Silence:
         )
 
     def _histories(self, member: Member) -> list[History]:
-        """What may be on record where the rule is to be silent; none: nobody can tell."""
+        """What may be on record where the rule is to be silent; none: nobody can tell.
+
+        Rights that widen and consents to other purposes only make a rule silent that is not, so
+        that it is enough to look without them.
+        """
         tracks: set[str] = set()
+        reads_consent = False
         for part in member.side.parts(member.rule):
-            if part.reads.reads_consent or part.reads.consented or part.reads.obstacles:
+            if part.reads.obstacles:
                 return []
+            reads_consent |= part.reads.reads_consent
             tracks |= part.reads.tracks
-        if not tracks.isdisjoint(WIDENING_TRACKS):
-            return []
-        return mixtures_of_rights(tracks & self._loud_tracks, self._key.purpose)
+        rights = mixtures_of_rights(
+            (tracks - WIDENING_TRACKS) & self._loud_tracks, self._key.purpose
+        )
+        if not reads_consent:
+            return rights
+        consents = self._consents.happenings
+        return [History((*consents, *one.happenings)) for one in rights]
 
     def _is_false(
         self, member: Member, chosen: Mapping[str, Candidate], history: History, now_us: int
@@ -155,8 +167,11 @@ class Silence:
             return False
         regime = side.program.regimes[rule.rule.regime].name
         run.facts.basis = run.facts.purpose.basis_for(regime)
-        run.ask_ledger(regime, reads_consent=False)
-        return applies(rule, run) == FALSE
+        for standing in run.ask_ledger(regime, reads_consent=rule.reads_consent):
+            run.facts.standing = standing
+            if applies(rule, run) != FALSE:
+                return False
+        return True
 
 
 def _dims_of(member: Member) -> set[str]:

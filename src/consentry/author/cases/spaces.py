@@ -18,6 +18,7 @@ from consentry.author.cases.histories import (
     NOTHING,
     History,
     Question,
+    every_consent,
     histories_of,
     telling_histories,
 )
@@ -130,7 +131,13 @@ def build_space(
     quiet = [member for member in members if is_quiet(member)]
     loud = [*governing, *all_parts(m for m in members if m not in quiet)]
     silence = Silence(
-        key, base, dims=dims, instants=instants, loud=[part for _, part in loud], quiet=quiet
+        key,
+        base,
+        dims=dims,
+        instants=instants,
+        loud=[part for _, part in loud],
+        quiet=quiet,
+        consents=every_consent(_question(sides, key, asked)),
     )
     asked = [*loud, *all_parts(m for m in quiet if m not in silence.dropped)]
     refuse_endless(asked, endless)
@@ -147,13 +154,12 @@ def build_space(
         base=base,
         dims=dims,
         instants=merging.merged_instants(),
-        histories=_histories(sides, key, asked, told),
+        histories=_histories(_question(sides, key, asked), told),
     )
 
 
-def _histories(
-    sides: Sequence[Side], key: Key, asked: Iterable[Asked], told: Reads | None
-) -> list[History]:
+def _question(sides: Sequence[Side], key: Key, asked: Iterable[Asked]) -> Question:
+    """What the parts can tell apart about the ledger."""
     reads = Reads()
     others: dict[tuple[str, frozenset[str]], None] = {}
     consulting: set[str] = set()
@@ -165,15 +171,18 @@ def _histories(
             consulting.add(part.regime)
         for index, qualities in part.reads.consented:
             others[side.program.purposes[index].path, qualities] = None
-    if dim.HISTORY not in reads.dims:
-        return [NOTHING]
-    question = Question(
+    return Question(
         reads=reads,
         purposes=tuple(p for side in sides if (p := side.purpose(key)) is not None),
         others=tuple(sorted(others, key=lambda other: (other[0], sorted(other[1])))),
         consulting=frozenset(consulting),
         leaves=tuple(leaf for side in sides if (leaf := side.leaf(key)) is not None),
     )
+
+
+def _histories(question: Question, told: Reads | None) -> list[History]:
+    if dim.HISTORY not in question.reads.dims:
+        return [NOTHING]
     return histories_of(question) if told is None else telling_histories(question, told)
 
 
