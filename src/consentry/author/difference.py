@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from consentry.author.cases.keys import all_keys
-from consentry.author.cases.members import Member
+from consentry.author.cases.members import Member, members_of
 from consentry.author.cases.questions import Key, required_facts
+from consentry.author.cases.reads import Reads
 from consentry.author.cases.sameness import Shared, compare, have_one_order, world_print
 from consentry.author.cases.sides import Side
 from consentry.author.cases.spaces import Asking, Case, Space, build_space, describe, smallest
@@ -154,7 +155,8 @@ def _spaces(
         try:
             _check_comparable(sides, key)
             quiet = _quiet_in(sides, shared)
-            found.append(build_space(sides, key, base, since_us, is_quiet=quiet))
+            told = _told_of_ledger(sides, key, shared)
+            found.append(build_space(sides, key, base, since_us, is_quiet=quiet, told=told))
         except EndlessError as problem:
             unasked.append(Unasked(key=key, why=f"not finite: {problem}"))
     found.sort(key=lambda space: space.size)
@@ -176,6 +178,27 @@ def _quiet_in(sides: Sequence[Side], shared: Shared) -> Callable[[Member], bool]
         return member.kind is not RuleKind.PERMIT and not shared.is_changed(place, member)
 
     return is_quiet
+
+
+def _told_of_ledger(sides: Sequence[Side], key: Key, shared: Shared) -> Reads | None:
+    """Nothing, where the ledger that permits most shows every change; None: nobody can tell.
+
+    So it is where what changed reads nothing of the ledger and is a forbid or a burden, which work
+    on whatever is permitted, or a permit of the house, none of which reads the ledger.
+    """
+    if not shared.is_same_frame:
+        return None
+    members = [(n, member) for n, side in enumerate(sides) for member in members_of(side, key)]
+    changed = [member for place, member in members if shared.is_changed(place, member)]
+    permits = [member for _, member in members if member.is_permit_of_house]
+    if any(member.reads_ledger for member in changed):
+        return None
+    granting = [member for member in changed if member.kind is RuleKind.PERMIT]
+    if any(not member.is_permit_of_house for member in granting):
+        return None
+    if granting and any(member.reads_ledger for member in permits):
+        return None
+    return Reads()
 
 
 def _check_comparable(sides: Sequence[Side], key: Key) -> None:

@@ -21,7 +21,7 @@ from consentry.author.cases.values import Candidate
 from consentry.engine.linked_rule import LinkedRule
 from consentry.engine.matching import applies
 from consentry.model.consent import WIDENING_TRACKS
-from consentry.model.program import RuleKind
+from consentry.model.program import HOUSE, RuleKind
 from consentry.model.request import RequestError
 from consentry.model.tri import FALSE
 
@@ -43,6 +43,16 @@ class Member:
     def kind(self) -> RuleKind:
         """What the rule does."""
         return self.rule.rule.kind
+
+    @property
+    def is_permit_of_house(self) -> bool:
+        """Whether it is a permit of the author's own."""
+        return self.kind is RuleKind.PERMIT and self.rule.rule.regime == HOUSE
+
+    @property
+    def reads_ledger(self) -> bool:
+        """Whether consent or rights matter to it, or to what lifts it."""
+        return any(dim.HISTORY in part.reads.dims for part in self.parts())
 
     def parts(self) -> tuple[Part, ...]:
         """All parts, those of what lifts it too."""

@@ -35,7 +35,6 @@ from consentry.author.cases.reads import Reads
 from consentry.author.cases.sides import Part, Side
 from consentry.author.cases.values import Candidate
 from consentry.consent.resolver import SubjectView
-from consentry.model.program import HOUSE, RuleKind
 from consentry.model.request import Request, RequestError
 from consentry.model.tri import TRUE
 
@@ -112,8 +111,8 @@ def build_space(
 ) -> Space:
     """The space of a key; cases in which quiet rules apply are left out where others do as well.
 
-    With `told` the ledger holds what is enough to look for a yes to which just one rule, which
-    reads what is told, might say no.
+    With `told` the ledger holds what is enough to look for a yes to which rules that read no more
+    of it than is told might say no.
 
     Raises:
         EndlessError: more is told apart than can be tried.
@@ -145,7 +144,7 @@ def build_space(
     dims = {name: found for name, found in dims.items() if name in names}
     dims |= {name: [candidate] for name, candidate in silence.fixed.items()}
     merging = _Merging(key, base, asked, dims, instants)
-    permits = [m for m in members if m.kind is RuleKind.PERMIT and m.rule.rule.regime == HOUSE]
+    permits = [member for member in members if member.is_permit_of_house]
     for name in dims:
         merging.merge(name)
         dims[name] = merging.grantable(name, permits)
