@@ -12,7 +12,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from consentry.publish.statement import Statement
+from consentry.publish.entries import Statement
 
 
 def render_statement_html(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from consentry.publish.statement import Entry, Line, Statement
+from consentry.publish.entries import Entry, Line, Statement
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|&~!])")
 _MAX_LEVEL: Final = 6
