@@ -17,6 +17,7 @@ from server_world import call, channel_to, outcome
 from consentry.app.system import ProcessIds, SystemClock
 from consentry.client import AsyncClient, Client, ConsentryError, event, question, service
 from consentry.client.questions import QuestionFields
+from consentry.compiler.compile import compile_policies
 from consentry.consent.sqlite import SqliteLedger
 from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.decision_point import DecisionPoint
@@ -69,11 +70,15 @@ def running(tmp_path: Path) -> Iterator[Any]:
         clock=clock,
         archive=archive,
         settle=lambda: None,
+        compile_apart=compile_policies,
     )
     assert store.load_first().is_reloaded
     ledger = SqliteLedger(folder / "consent.sqlite", clock=clock, ids=ids)
     explaining = ExplainMethods(
-        policies=store, past=PastPolicies(archive), ledger=ledger, clock=clock
+        policies=store,
+        past=PastPolicies(archive, compile_apart=compile_policies),
+        ledger=ledger,
+        clock=clock,
     )
     sidecar = Sidecar(
         decider=DecisionPoint(

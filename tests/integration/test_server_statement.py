@@ -12,6 +12,7 @@ import grpc
 import pytest
 from server_world import POLICY, World, call, channel_to, outcome
 
+from consentry.compiler.compile import compile_policies
 from consentry.diagnostics.span import Source
 from consentry.lang.translations import Translation
 from consentry.pdp.archive import PolicyArchive
@@ -63,6 +64,7 @@ def running(tmp_path: Path) -> Iterator[Any]:
         clock=clock,
         archive=archive,
         settle=lambda: None,
+        compile_apart=compile_policies,
     )
     texts = Texts(packs=read_packs(), translations=lambda: translations, pack_translations=())
     statements = Statements(policies=store, texts=texts, clock=clock)
@@ -77,7 +79,9 @@ def running(tmp_path: Path) -> Iterator[Any]:
         options=ServerOptions(
             listen=("127.0.0.1:0",), health_listen=None, http_listen="127.0.0.1:0"
         ),
-        further=(StatementMethods(statements, PastPolicies(archive)),),
+        further=(
+            StatementMethods(statements, PastPolicies(archive, compile_apart=compile_policies)),
+        ),
         pages=transparency_routes(statements),
     )
     bound = sidecar.start()
