@@ -6,8 +6,10 @@ consents and rights for purposes, not for some data, channels or recipients only
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -42,6 +44,8 @@ from consentry.diagnostics.span import Source
 from consentry.model.consent import ConsentEvent, EventKind, Scope
 from consentry.model.decision import Effect
 from consentry.model.values import MICROS_PER_DAY
+from consentry.pdp.sources import read_packs as packs_at_hand
+from consentry.pdp.sources import read_policy_folder
 
 LIMIT = 10_000
 QUESTIONS = 150
@@ -227,3 +231,21 @@ def test_long_random_search_finds_nothing_that_was_missed(
     figure("diff: cases asked", differences.cases)
     figure("prove: random questions against proven promises", proofs.questions)
     assert (differences.missed, proofs.missed) == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("laws", ["", "use gdpr, eprivacy, ccpa\n"], ids=["no law", "three laws"])
+def test_promises_of_the_shop_are_proven(
+    laws: str, project_root: Path, figure: Callable[[str, object], None]
+) -> None:
+    sources, _ = read_policy_folder(project_root / "policies")
+    rules = [source for source in sources if not source.name.endswith(".tests.policy")]
+    result = compile_policies([*rules, Source("laws.policy", laws)], packs_at_hand())
+    started = time.process_time()
+
+    outcomes = prove(result, since_us=NOW_US, limit=1_000_000)
+
+    name = "three laws" if laws else "no law"
+    figure(f"prove the shop, {name}: cases", sum(outcome.case_count for outcome in outcomes))
+    figure(f"prove the shop, {name}: CPU seconds", round(time.process_time() - started, 2))
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.PROVEN}
