@@ -148,6 +148,9 @@ def test_an_objection_can_be_overridden_elsewhere(linked: LinkedProgram, basis: 
 
     assert ask(linked, objected, f"for_{basis}").reason == "objected"
     assert ask(linked, overridden, f"for_{basis}").effect is Effect.PERMIT
+
+    again = view_of(EventKind.OBJECTION_OVERRIDDEN, EventKind.OBJECTED)
+    assert ask(linked, again, f"for_{basis}").effect is Effect.DENY
     assert ask(linked, objected, "for_contract").effect is Effect.PERMIT
 
 
