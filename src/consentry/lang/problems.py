@@ -22,7 +22,8 @@ class Problems:
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Keeps the diagnostic, or counts it when there are too many; the same one once."""
-        if diagnostic in self._kept:
+        # PERF: only while problems are kept, for a hostile text has a million of them.
+        if not self.is_full and diagnostic in self._kept:
             return
         self.count += 1
         if not self.is_full:
