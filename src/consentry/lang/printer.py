@@ -93,7 +93,9 @@ def _place_comments(lines: list[_Line], comments: Sequence[Comment]) -> list[str
     for comment in sorted(comments, key=lambda one: one.span.start):
         while index < len(by_place) and by_place[index].anchor <= comment.span.start:
             index += 1
-        if not comment.is_own_line and index > 0:
+        # One that ends a line stays there, unless an earlier one has already moved on to the next.
+        waiting = by_place[index].comments if index < len(by_place) else after
+        if not comment.is_own_line and index > 0 and not waiting:
             by_place[index - 1].trailing.append(comment.text)
         elif index < len(by_place):
             by_place[index].comments.append(comment.text)
