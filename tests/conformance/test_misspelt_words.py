@@ -94,6 +94,18 @@ def assert_each_is_told(*wrong: Word) -> None:
         assert f"`{word.text}`" in diagnostic.help, told
 
 
+def drawn_pair(random: Random) -> list[Word]:
+    """Two words of which neither hides the other."""
+    while True:
+        pair = random.sample(CHECKED, 2)
+        first, second = sorted(pair, key=lambda word: word.start)
+        before = TEXT[: first.start].rstrip()
+        between = TEXT[first.start : second.start]
+        # What somebody unknown owns cannot be known: one cause, one message.
+        if not (before.endswith(" given") and "{" in between and "}" not in between):
+            return pair
+
+
 def test_text_has_every_keyword_and_no_mistake() -> None:
     keywords = set(re.findall(r'^_?[A-Z]+: "([a-z]+)"', read_grammar(), re.MULTILINE))
 
@@ -115,7 +127,7 @@ def test_every_word_misspelt_is_told_with_what_was_meant(
 def test_two_misspelt_words_give_two_messages(seed: int) -> None:
     random = Random(seed)
     for _ in range(15):
-        assert_each_is_told(*random.sample(CHECKED, 2))
+        assert_each_is_told(*drawn_pair(random))
 
 
 @pytest.mark.slow
@@ -125,6 +137,6 @@ def test_many_pairs_of_misspelt_words_give_two_messages_each(
     random = Random(99)
     pairs = 3_000
     for _ in range(pairs):
-        assert_each_is_told(*random.sample(CHECKED, 2))
+        assert_each_is_told(*drawn_pair(random))
 
     figure("pairs of misspelt words with two messages", pairs)
