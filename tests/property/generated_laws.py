@@ -20,7 +20,7 @@ NAMING = {"gdpr", "uk_gdpr", "lgpd", "pdpa_th"}
 _TREES = """
 tag loyalty "Of the loyalty scheme"
 attributes principal {{ region: text?, level: number?, vip: flag?, joined: date?, addr: ip?,
-    langs: list of text? }}
+    langs: list of text?, duties: list of purpose? }}
 attributes context {{ ticket: text?, score: number = 5, ok: flag? }}
 set partners = ["DE", "FR" from 2026-06-02, "US" until 2026-06-20]
 set special = [user.health_and_medical, customer.tier]
