@@ -156,8 +156,10 @@ class SubjectCells:
 def _with(
     view: SubjectView, added: Sequence[ConsentEvent], position: int, read_at_us: int
 ) -> SubjectView:
-    # A reader may have seen the commit before its publication: then there is nothing to add.
-    new = [event for event in added if event.position > view.revision]
+    # A reader may have seen the commit before its publication: then there is nothing to add. What
+    # the reading reached and did not show was erased meanwhile, and must not come back.
+    seen = max(view.position, view.revision)
+    new = [event for event in added if event.position > seen]
     if not new:
         return view
     return SubjectView(

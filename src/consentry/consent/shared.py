@@ -230,8 +230,10 @@ class SharedLedger:
 
     def _load(self, data_subject_id: str) -> SubjectView:
         with self._lock:
-            # INVARIANT: no less than any cell shows, and no less than was acknowledged here.
-            at_least = max(self._floor, self._position)
+            place = self._feed.place
+            # INVARIANT: no less than any cell shows or is just being shown, and no less than was
+            # acknowledged here. The feed's place moves before the cells, `_position` after them.
+            at_least = max(self._floor, 0 if place is None else place.position)
         reading = self._source.read_person(data_subject_id, at_least)
         self._read_trouble.end()
         events = reading.events

@@ -50,6 +50,8 @@ class FakeSource:
         self.events: list[ConsentEvent] = []
         self.sessions: queue.SimpleQueue[FakeSession] = queue.SimpleQueue()
         self.reads: list[tuple[str, int]] = []
+        self.erased = Erased(count=0, position=0)
+        self.newest = 0
         self.may_read = threading.Event()
         self.may_read.set()
         self.reading = threading.Semaphore(0)
@@ -72,9 +74,10 @@ class FakeSource:
         found = tuple(e for e in self.events if e.data_subject_id == data_subject_id)
         self.reading.release()
         assert self.may_read.wait(WAIT_S)
-        if at_least > len(self.events):
+        newest = max(len(self.events), self.newest)
+        if at_least > newest:
             raise LedgerUnavailableError("behind")
-        return Reading(found, len(self.events))
+        return Reading(found, newest)
 
     def list_events(self, *_: Any) -> tuple[ConsentEvent, ...]:
         return ()
@@ -86,7 +89,7 @@ class FakeSource:
         return b""
 
     def erase(self, data_subject_id: str, *, with_rights: bool = False) -> Erased:
-        return Erased(count=0, position=0)
+        return self.erased
 
     def close(self) -> None: ...
 
@@ -277,6 +280,50 @@ def test_an_erasure_makes_everybody_be_read_again(world: World) -> None:
 
     assert world.ledger.wait_for(1, WAIT_S)
     assert cell.view is None
+
+
+def test_a_reading_during_a_publication_shows_what_is_published(world: World) -> None:
+    """It may go to another node, which does not have it yet."""
+    asked: list[int] = []
+
+    def read_meanwhile(*_: Any) -> None:
+        world.ledger.view("ada")
+        asked.append(world.source.reads[-1][1])
+
+    world.ledger.on_change(read_meanwhile)
+    world.tell(gave(1, position=1), withdrew(2, position=2))
+
+    assert world.ledger.wait_for(2, WAIT_S)
+    assert asked == [2]
+
+
+def test_a_person_erased_here_does_not_come_back_with_a_late_feed(world: World) -> None:
+    """The node has erased; the feed, which is behind, still brings what was erased."""
+    world.source.erased = Erased(count=1, position=2)
+    world.source.newest = 2
+    world.ledger.erase("ada")
+    assert not world.ledger.view("ada").consent(query()).standings
+
+    world.tell(gave(1, position=1), is_complete=False)
+
+    assert world.ledger.wait_for(1, WAIT_S)
+    assert not world.ledger.view("ada").consent(query()).standings
+
+
+def test_an_erasure_empties_what_the_same_frame_brings(world: World) -> None:
+    seen: list[bool] = []
+
+    def read_meanwhile(*_: Any) -> None:
+        seen.append(bool(world.ledger.view("ada").consent(query()).standings))
+
+    world.source.newest = 2
+    world.ledger.on_change(read_meanwhile)
+    world.tell(gave(1, position=1), Erasure(2, 0))
+
+    assert world.ledger.wait_for(2, WAIT_S)
+    assert seen
+    assert not any(seen)
+    assert not world.ledger.view("ada").consent(query()).standings
 
 
 def test_a_beginning_forgets_everybody(world: World) -> None:
