@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeAlias
 
 from consentry.consent.errors import LedgerUnavailableError, ReadTooLateError
 from consentry.consent.ledger import SubjectCell
@@ -18,6 +18,8 @@ from consentry.model.consent import ConsentView
 
 DEFAULT_THREADS: Final = 8
 _WAITING_PER_THREAD: Final = 8
+_Key: TypeAlias = tuple[str, SubjectCell, int]
+"""Holds the cell itself, so that no other one can come to look like it."""
 
 
 class PersonReads:
@@ -40,7 +42,7 @@ class PersonReads:
         self._limit: Final = threads * _WAITING_PER_THREAD
         self._pool: Final = ThreadPoolExecutor(threads, thread_name_prefix="consentry-person")
         self._lock = threading.Lock()
-        self._under_way: dict[tuple[str, int, int], Future[ConsentView]] = {}
+        self._under_way: dict[_Key, Future[ConsentView]] = {}
 
     def view(self, data_subject_id: str) -> ConsentView:
         """The person's view, read if need be.
@@ -52,7 +54,7 @@ class PersonReads:
         cell = self._cell(data_subject_id)
         # INVARIANT: a reading is joined only by those who came before the person's events changed
         # again; who comes after an acknowledgement gets a reading that began after it.
-        key = (data_subject_id, id(cell), cell.change_count)
+        key = (data_subject_id, cell, cell.change_count)
         view = cell.view
         if view is not None:
             return view
@@ -81,6 +83,6 @@ class PersonReads:
         """Reads nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _forget(self, key: tuple[str, int, int]) -> None:
+    def _forget(self, key: _Key) -> None:
         with self._lock:
             self._under_way.pop(key, None)

@@ -167,6 +167,8 @@ class WatchHub:
         valid_for_us = self._bound_us
         if lease is not None:
             valid_for_us = max(0, min(valid_for_us, lease.bound_us) - lease.age_us())
+        # A worker reads here what others recorded; those moves must not come after the promise.
+        self._ledger.position()
         news = mailbox.take()
         current = self._policies.current
         # What was told may be ahead of the ledger's own word: it tells first and moves then. A
