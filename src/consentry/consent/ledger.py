@@ -64,8 +64,12 @@ class Ledger(Protocol):
         """The person's cell; hold it with an answer to see whether that still stands."""
         ...
 
-    def view(self, data_subject_id: str) -> ConsentView:
-        """The person's current view, read if need be; an unavailable one where that fails."""
+    def view(self, data_subject_id: str, *, wait_s: float | None = None) -> ConsentView:
+        """The person's current view, read if need be; an unavailable one where that fails.
+
+        A reading from elsewhere is waited for at most `wait_s`, if that is less than the ledger's
+        own limit; what is not waited for is read all the same.
+        """
         ...
 
     def position(self) -> int:

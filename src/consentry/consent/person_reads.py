@@ -44,8 +44,8 @@ class PersonReads:
         self._lock = threading.Lock()
         self._under_way: dict[_Key, Future[ConsentView]] = {}
 
-    def view(self, data_subject_id: str) -> ConsentView:
-        """The person's view, read if need be.
+    def view(self, data_subject_id: str, wait_s: float | None = None) -> ConsentView:
+        """The person's view, read if need be; `wait_s` only ever shortens the wait.
 
         Raises:
             ReadTooLateError: it did not come in time, or too many are being read.
@@ -75,7 +75,7 @@ class PersonReads:
             # Outside the lock: a reading that is done already calls this here and now.
             reading.add_done_callback(lambda _: self._forget(key))
         try:
-            return reading.result(self._wait_s)
+            return reading.result(self._wait_s if wait_s is None else min(wait_s, self._wait_s))
         except TimeoutError:
             raise ReadTooLateError("the person was not read in time") from None
 

@@ -139,12 +139,12 @@ class SharedLedger:
         """The person's cell; see the port."""
         return self._cells.cell(data_subject_id)
 
-    def view(self, data_subject_id: str) -> ConsentView:
+    def view(self, data_subject_id: str, *, wait_s: float | None = None) -> ConsentView:
         """The person's view; an unavailable one where it is not there in time or not fresh."""
         if self.lease.is_over():
             return UNAVAILABLE
         try:
-            return self._reads.view(data_subject_id)
+            return self._reads.view(data_subject_id, wait_s)
         except ReadTooLateError:
             # Not a word in the log, which may be slow, in the midst of a check: the reason of the
             # answer is counted.

@@ -223,7 +223,7 @@ class SqliteLedger:
         """The person's cell; see the port."""
         return self._cells.cell(data_subject_id)
 
-    def view(self, data_subject_id: str) -> ConsentView:
+    def view(self, data_subject_id: str, *, wait_s: float | None = None) -> ConsentView:  # noqa: ARG002 (the port's shape)
         """The person's current view; an unavailable one where it cannot be read."""
         try:
             return self._cells.view(data_subject_id, self._load)

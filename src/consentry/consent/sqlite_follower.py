@@ -106,7 +106,7 @@ class SqliteFollower:
         """The person's cell; see the port."""
         return self._cells.cell(data_subject_id)
 
-    def view(self, data_subject_id: str) -> ConsentView:
+    def view(self, data_subject_id: str, *, wait_s: float | None = None) -> ConsentView:  # noqa: ARG002 (the port's shape)
         """The person's current view; an unavailable one where it cannot be read."""
         self.position()
         try:

@@ -13,7 +13,8 @@ Rules this module keeps:
   the whole process stood still in between.
 - A hit and a miss are counted, timed and audited alike.
 - Nothing waits, but for the reading of a person the ledger does not hold: at once where it is
-  local, for a stated few milliseconds where it is not. A hit touches memory only.
+  local, for a stated few milliseconds where it is not, and not much longer for all the questions of
+  one call together. A hit touches memory only.
 
 Locks: the cache's own, nothing else.
 """
@@ -41,6 +42,7 @@ from consentry.pdp.errors import (
     NotReadyError,
     NotYetThereError,
 )
+from consentry.pdp.patience import Patience
 from consentry.pdp.snapshot import Snapshot
 from consentry.telemetry.audit import AuditFields, AuditLog
 from consentry.telemetry.cells import OTHER
@@ -82,8 +84,11 @@ class Ledger(Protocol):
         """The one cell of this person."""
         ...
 
-    def view(self, data_subject_id: str) -> ConsentView:
-        """This person's view; an unavailable one when it cannot be read."""
+    def view(self, data_subject_id: str, *, wait_s: float | None = None) -> ConsentView:
+        """This person's view; an unavailable one when it cannot be read.
+
+        Where reading may wait, it does so at most `wait_s`, if that is less than its own limit.
+        """
         ...
 
     def position(self) -> int:
@@ -175,9 +180,12 @@ class DecisionPoint:
         """
         snapshot, position = self._fix(at_least)
         answers: list[bytes | Exception] = []
+        patience = Patience(self._ledger, self._monotonic_s)
         for raw, correlation_id in items:
             try:
-                answers.append(self._answer(raw, correlation_id, snapshot, position))
+                answers.append(
+                    self._answer(raw, correlation_id, snapshot, position, patience=patience)
+                )
             except Exception as problem:  # noqa: BLE001  # told to who asked, and logged there
                 answers.append(problem)
         return answers
@@ -207,7 +215,15 @@ class DecisionPoint:
             raise NotYetThereError(position)
         return snapshot, position
 
-    def _answer(self, raw: bytes, correlation_id: str, snapshot: Snapshot, position: int) -> bytes:
+    def _answer(
+        self,
+        raw: bytes,
+        correlation_id: str,
+        snapshot: Snapshot,
+        position: int,
+        *,
+        patience: Patience | None = None,
+    ) -> bytes:
         began_s = self._monotonic_s()
         now_us = self._now_us()
         # INVARIANT: before any view, so that the views used are no older than its proof.
@@ -224,7 +240,7 @@ class DecisionPoint:
                 self._compare(raw, entry, now_us)
         else:
             result = "miss" if entry is None else "stale"
-            entry, is_kept = self._make(raw, snapshot, position, now_us)
+            entry, is_kept = self._make(raw, snapshot, position, now_us, patience=patience)
             if not is_kept:
                 result = "bypass"
         age_us = 0
@@ -245,12 +261,19 @@ class DecisionPoint:
         return entry.answer + moment
 
     def _make(
-        self, raw: bytes, snapshot: Snapshot, position: int, now_us: int, *, is_stale: bool = False
+        self,
+        raw: bytes,
+        snapshot: Snapshot,
+        position: int,
+        now_us: int,
+        *,
+        is_stale: bool = False,
+        patience: Patience | None = None,
     ) -> tuple[Entry, bool]:
         """A fresh answer as an entry, and whether it was kept; `is_stale`: without consent."""
         decoded = self._codec.decode_check(raw)
         request = decoded.request
-        cell, view = self._view(request, position, now_us, is_stale=is_stale)
+        cell, view = self._view(request, position, now_us, is_stale=is_stale, patience=patience)
         decision = self._decide(snapshot, request, view, now_us)
         latest_us = now_us + self._max_age_us
         until_us = latest_us
@@ -290,7 +313,13 @@ class DecisionPoint:
         return cell.view is view and self._policies.current is snapshot
 
     def _view(
-        self, request: Request, position: int, now_us: int, *, is_stale: bool = False
+        self,
+        request: Request,
+        position: int,
+        now_us: int,
+        *,
+        is_stale: bool = False,
+        patience: Patience | None = None,
     ) -> tuple[SubjectCell | None, ConsentView]:
         person = request.data_subject
         if person is None or not person.id:
@@ -299,7 +328,7 @@ class DecisionPoint:
             return None, UNAVAILABLE
         cell = self._ledger.cell(person.id)
         view = cell.view
-        return cell, view if view is not None else self._ledger.view(person.id)
+        return cell, view if view is not None else (patience or self._ledger).view(person.id)
 
     def _decide(
         self, snapshot: Snapshot, request: Request, view: ConsentView, now_us: int

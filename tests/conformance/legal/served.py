@@ -82,7 +82,7 @@ class CurrentCase:
     def cell(self, data_subject_id: str) -> SubjectCell:
         return self._cell
 
-    def view(self, data_subject_id: str) -> ConsentView:
+    def view(self, data_subject_id: str, *, wait_s: float | None = None) -> ConsentView:
         assert self._cell.view is not None
         return self._cell.view
 

@@ -223,6 +223,18 @@ def test_a_person_that_is_not_read_in_time_is_found_by_the_next_check(
     assert len(world.source.reads) == 1
 
 
+def test_who_has_no_time_left_is_not_waited_for_but_read(world: World) -> None:
+    world.source.record([gave(1)])
+    world.source.may_read.clear()
+
+    assert not world.ledger.view("ada", wait_s=0.0).is_available
+    assert world.source.reading.acquire(timeout=WAIT_S)
+    world.source.may_read.set()
+
+    assert world.ledger.view("ada").revision == 1
+    assert len(world.source.reads) == 1
+
+
 def test_checks_of_one_person_share_one_reading(world: World) -> None:
     world.source.may_read.clear()
     asking = [threading.Thread(target=world.ledger.view, args=("ada",)) for _ in range(6)]

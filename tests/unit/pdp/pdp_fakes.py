@@ -54,12 +54,13 @@ forbid phone "No phone numbers" { data customer.contact.phone }
 class FakeClock:
     def __init__(self) -> None:
         self.us = START_US
+        self.steady_s = 0.0
 
     def now_us(self) -> int:
         return self.us
 
     def monotonic_s(self) -> float:
-        return 0.0
+        return self.steady_s
 
 
 class FakeIds:
@@ -80,6 +81,7 @@ class FakeLedger:
         self._position = 0
         self.lease: Lease | None = None
         self.is_down = False
+        self.is_hanging = False
         self.view_reads = 0
 
     def record(self, kind: EventKind, person: str = "ada", purpose: str = "marketing") -> int:
@@ -109,8 +111,11 @@ class FakeLedger:
     def cell(self, person: str) -> SubjectCell:
         return self._cells.setdefault(person, SubjectCell())
 
-    def view(self, person: str) -> ConsentView:
+    def view(self, person: str, *, wait_s: float | None = None) -> ConsentView:
         self.view_reads += 1
+        if self.is_hanging:
+            self._clock.steady_s += 0.02 if wait_s is None else min(wait_s, 0.02)
+            return UNAVAILABLE
         if self.is_down:
             return UNAVAILABLE
         cell = self.cell(person)

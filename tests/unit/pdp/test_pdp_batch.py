@@ -11,6 +11,7 @@ from pdp_fakes import STRICTER, World, question, read_answer
 from consentry.model.decision import Decision
 from consentry.pdp.decision_point import CacheMode
 from consentry.pdp.errors import CacheMismatchError, EvaluationFailedError, NotYetThereError
+from consentry.pdp.patience import BATCH_WAIT_S
 
 
 @pytest.fixture
@@ -30,6 +31,20 @@ def test_batch_keeps_order_and_one_bad_item_spoils_no_other(world: World) -> Non
     assert world.effects(answers) == ["permit", "error", "deny", "permit"]
     told = [read_answer(a).moment["correlation_id"] for a in answers if isinstance(a, bytes)]
     assert told == ["a", "c", "d"]
+
+
+def test_a_batch_over_many_unread_people_waits_as_one_call_and_denies_the_rest(
+    world: World,
+) -> None:
+    world.ledger.is_hanging = True
+    items = [(question(person=f"p{number}"), "") for number in range(1_000)]
+
+    answers = world.point.check_batch(items)
+
+    assert world.effects(answers) == ["deny"] * 1_000
+    reasons = {read_answer(a).reason for a in answers if isinstance(a, bytes)}
+    assert reasons == {"consent_state_unavailable"}
+    assert world.clock.steady_s <= BATCH_WAIT_S + 1e-6
 
 
 def test_bug_in_one_item_of_a_batch_is_that_items_alone(world: World) -> None:
