@@ -32,7 +32,8 @@ class PolicyWatcher:
     """Reloads after two equal looks that differ from what was last loaded.
 
     `look` gives a value that is equal as long as nothing changed; `wait(seconds)` gives True when
-    it is time to stop. `step` is the whole of one look and may be called without the thread.
+    it is time to stop. Where things come whole or not at all (`settles` false), one look is enough.
+    `step` is the whole of one look and may be called without the thread.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class PolicyWatcher:
         look: Callable[[], object],
         store: Reloadable,
         interval_s: float = 1.0,
+        settles: bool = True,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._look = look
         self._store = store
         self._interval_s = interval_s
+        self._settles = settles
         self._stop = threading.Event()
         self._wait = wait if wait is not None else self._stop.wait
         self._loaded: object = None
@@ -82,7 +85,8 @@ class PolicyWatcher:
         if look != self._seen:
             self._seen = look
             self._failures = self._pause = 0
-            return False
+            if self._settles:
+                return False
         if self._pause > 0:
             self._pause -= 1
             return False
@@ -93,5 +97,7 @@ class PolicyWatcher:
             # Not the author's fault (the compiler ran out of time, say): the same files may load
             # later, so try again, ever more rarely.
             self._failures += 1
+            # The store confirms nothing after a failed try, so what was loaded is tried again, too.
+            self._loaded = None
             self._pause = min(2**self._failures, _MAX_PAUSE_LOOKS)
         return True

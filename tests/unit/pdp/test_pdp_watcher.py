@@ -87,6 +87,24 @@ def test_change_ends_the_pause_after_a_passing_fault() -> None:
     assert scene.steps("v2", "v2") == [False, True]
 
 
+def test_what_was_loaded_is_tried_again_after_a_passing_fault() -> None:
+    """The store confirms nothing after a failed try, so the set would age for ever."""
+    scene = Scene()
+    scene.steps("good", "good")
+    scene.store.outcome = False
+    scene.steps("gone", "gone")
+    scene.store.outcome = True
+
+    assert scene.steps("good", "good", "good") == [False, True, False]
+
+
+def test_one_look_is_enough_where_things_come_whole() -> None:
+    scene = Scene()
+    scene.watcher = PolicyWatcher(look=lambda: scene.look, store=scene.store, settles=False)
+
+    assert scene.steps("v1", "v1", "v2") == [True, False, True]
+
+
 def test_thread_stops_when_told_and_survives_a_bug(caplog: pytest.LogCaptureFixture) -> None:
     waits: Iterator[bool] = iter([False, False, True])
     looks: list[int] = []
