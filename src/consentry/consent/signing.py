@@ -85,8 +85,8 @@ class Verified:
     key_id: str
 
 
-def verify(text: str, keys: Iterable[PublicKey]) -> Verified:
-    """What was signed, if it was by one of `keys`.
+def verify(text: str, keys: Iterable[PublicKey], *, media_type: str | None = None) -> Verified:
+    """What was signed, if it was by one of `keys`; with `media_type` only as text of that kind.
 
     Raises:
         BadSignatureError: it was not.
@@ -100,6 +100,8 @@ def verify(text: str, keys: Iterable[PublicKey]) -> Verified:
         raise BadSignatureError("this is no signed text") from problem
     if not isinstance(header, dict) or header.get("alg") != _ALGORITHM or "crit" in header:
         raise BadSignatureError("it is not signed with EdDSA")
+    if media_type is not None and header.get("typ") != media_type:
+        raise BadSignatureError("it was signed as something else")
     key = {key.key_id: key for key in keys}.get(str(header.get("kid")))
     if key is None:
         raise BadSignatureError(f"it was signed by another key, {header.get('kid')}")

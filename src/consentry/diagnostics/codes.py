@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from consentry.diagnostics.code_info import CodeInfo
+from consentry.diagnostics.codes_bundles import CODES as BUNDLES
 from consentry.diagnostics.codes_conditions import CODES as CONDITIONS
 from consentry.diagnostics.codes_files import CODES as FILES
 from consentry.diagnostics.codes_names import CODES as NAMES
 from consentry.diagnostics.codes_promises import CODES as PROMISES
 from consentry.diagnostics.codes_syntax import CODES as SYNTAX
 
-ALL_CODES: Final[tuple[CodeInfo, ...]] = (*SYNTAX, *NAMES, *CONDITIONS, *PROMISES, *FILES)
+ALL_CODES: Final[tuple[CodeInfo, ...]] = (*SYNTAX, *NAMES, *CONDITIONS, *PROMISES, *FILES, *BUNDLES)
 CODES: Final[dict[str, CodeInfo]] = {info.code: info for info in ALL_CODES}

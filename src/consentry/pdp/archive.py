@@ -101,7 +101,7 @@ class PolicyArchive:
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
-        _make_durable(self._folder)
+        make_durable(self._folder)
 
     def load(self, digest: str) -> ArchivedSet:
         """The set with this digest, every text checked against its hash.
@@ -151,12 +151,12 @@ def _write_set(
     for number, (kind, pack, source) in enumerate(texts):
         raw = source.text.encode("utf-8")
         file = f"{number:04}.text"
-        _write_file(new / file, raw)
+        write_new_file(new / file, raw)
         item = {"name": source.name, "file": file, "sha256": hashlib.sha256(raw).hexdigest()}
         items[kind].append({**item, "pack": pack} if pack else item)
     manifest = {"digest": digest, "compiler_versions": [compiler_version], **items}
-    _write_file(new / _MANIFEST, _json(manifest))
-    _make_durable(new)
+    write_new_file(new / _MANIFEST, _json(manifest))
+    make_durable(new)
 
 
 def _add_version(place: Path, compiler_version: str) -> None:
@@ -164,9 +164,9 @@ def _add_version(place: Path, compiler_version: str) -> None:
     manifest["compiler_versions"].append(compiler_version)
     new = place / f"{_NEW}{_MANIFEST}"
     new.unlink(missing_ok=True)
-    _write_file(new, _json(manifest))
+    write_new_file(new, _json(manifest))
     new.replace(place / _MANIFEST)
-    _make_durable(place)
+    make_durable(place)
 
 
 def _json(manifest: Mapping[str, object]) -> bytes:
@@ -183,14 +183,16 @@ def _load_text(place: Path, item: Mapping[str, str]) -> Source:
     return Source(item["name"], raw.decode("utf-8"))
 
 
-def _write_file(path: Path, raw: bytes) -> None:
+def write_new_file(path: Path, raw: bytes) -> None:
+    """Writes a file that is not there yet, durably; its name is not durable yet."""
     with path.open("xb") as file:
         file.write(raw)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _make_durable(folder: Path) -> None:
+def make_durable(folder: Path) -> None:
+    """Makes the names in a folder durable."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

@@ -41,7 +41,9 @@ Compile = Callable[[Sequence[Source], Mapping[str, Source]], CompileResult]
 MAX_VALIDATIONS: Final = 2
 
 # Faults that may pass by themselves: the same files can load later.
-PASSING_FAULTS: Final = frozenset({"F503", "F513", "F520", "F521", "F524", "F530"})
+PASSING_FAULTS: Final = frozenset(
+    {"F503", "F513", "F520", "F521", "F524", "F530", "F546", "F550", "F555", "F556", "F557"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,11 @@ def settle_heap() -> None:
 
 
 class PolicyStore:
-    """Owns the current snapshot. `current` from any thread; loads one at a time."""
+    """Owns the current snapshot. `current` from any thread; loads one at a time.
+
+    `admit` is asked with the digest of what was read last, just before that becomes or stays
+    active; an error that it gives refuses the set.
+    """
 
     def __init__(
         self,
@@ -85,6 +91,7 @@ class PolicyStore:
         metrics: Metrics | None = None,
         archive: PolicyArchive | None = None,
         max_age_s: float | None = None,
+        admit: Callable[[str], tuple[Diagnostic, ...]] = lambda _: (),
         compile_here: Compile = compile_policies,
         compile_apart: Compile = compile_in_child,
         link: Callable[[Program], LinkedProgram] = engine_link,
@@ -96,6 +103,7 @@ class PolicyStore:
         self._metrics = metrics
         self._archive = archive
         self._max_age_us = None if max_age_s is None else int(max_age_s * MICROS_PER_SECOND)
+        self._admit = admit
         self._compile_here = compile_here
         self._compile_apart = compile_apart
         self._link = link
@@ -210,6 +218,8 @@ class PolicyStore:
             return self._refused(problems, sources)
         current = self._current
         if current is not None and current.sources == sources:
+            if faults := self._admit(current.digest):
+                return self._refused(faults, sources)
             return LoadResult(
                 is_reloaded=False,
                 digest=current.digest,
@@ -234,6 +244,8 @@ class PolicyStore:
                 why = (error.strerror or "unknown error").lower()
                 fault = problem("F530", f"the policy set could not be archived: {why}")
                 return self._refused((*diagnostics, fault), sources)
+        if faults := self._admit(program.digest):
+            return self._refused((*diagnostics, *faults), sources)
         self._publish(
             Snapshot(
                 program=program,

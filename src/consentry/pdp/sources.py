@@ -78,6 +78,12 @@ def _read_file(file: FoundFile) -> tuple[bytes, Source] | Diagnostic:
     except OSError as error:
         why = (error.strerror or "unknown error").lower()
         return problem("F503", f"`{name}` cannot be read: {why}", name)
+    source = read_text(name, raw)
+    return source if isinstance(source, Diagnostic) else (raw, source)
+
+
+def read_text(name: str, raw: bytes) -> Source | Diagnostic:
+    """The text of a policy file, or why it cannot be one."""
     if len(raw) > MAX_FILE_BYTES:
         return problem(
             "F508", f"`{name}` is larger than 1 MiB", name, advice="split it into several files"
@@ -90,7 +96,7 @@ def _read_file(file: FoundFile) -> tuple[bytes, Source] | Diagnostic:
             advice="save the file as UTF-8 without a byte order mark",
         )
     try:
-        return raw, Source(name, raw.decode("utf-8"))
+        return Source(name, raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         return problem(
             "F506",

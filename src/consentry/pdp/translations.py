@@ -51,6 +51,19 @@ def read_translations(folder: Path) -> tuple[tuple[Translation, ...], tuple[Diag
     return tuple(found), tuple(problems)
 
 
+def translations_of(texts: Mapping[str, bytes]) -> tuple[Translation, ...]:
+    """The translations among these files, as far as they can be read."""
+    found = []
+    for name, raw in texts.items():
+        language = find_language(name.rpartition("/")[2]) if name.endswith(_SUFFIX) else None
+        if language is not None:
+            source = Source(name, raw.decode("utf-8", "replace"))
+            translation, _ = parse_translation(source, language)
+            if translation is not None:
+                found.append(translation)
+    return tuple(found)
+
+
 def read_pack_translations() -> Mapping[str, tuple[Translation, ...]]:
     """The translations that come with the program, by the name of their pack."""
     found: dict[str, tuple[Translation, ...]] = {}

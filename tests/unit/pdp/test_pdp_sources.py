@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from consentry.diagnostics.codes_bundles import CODES as BUNDLE_CODES
 from consentry.diagnostics.codes_files import CODES
 from consentry.pdp import folder as folder_module
 from consentry.pdp import sources as sources_module
@@ -275,7 +276,7 @@ def test_packs_are_named_after_their_files() -> None:
 
 
 def test_every_code_about_files_that_is_given_is_registered() -> None:
-    known = {info.code for info in CODES}
+    known = {info.code for info in (*CODES, *BUNDLE_CODES)}
     rooms = Path(folder_module.__file__).parent.parent
     places = [path for path in rooms.glob("*/*.py") if path.parent.name != "diagnostics"]
     texts = "".join(path.read_text() for path in places)
