@@ -58,7 +58,29 @@ class _Section(BaseModel):
 class PolicySettings(_Section):
     """Where the policies are and how they are followed."""
 
-    path: Path = Field(default=Path("policies"), description="Folder with the .policy files.")
+    path: Path = Field(
+        default=Path("policies"),
+        description="Folder with the .policy files; with trusted_keys, a signed bundle.",
+    )
+    url: str | None = Field(
+        default=None, description="Signed bundle at an https URL, which path then gives way to."
+    )
+    trusted_keys: Path | None = Field(
+        default=None, description="JWK Set of those who may sign bundles; none: a plain folder."
+    )
+    url_authorities: Path | None = Field(
+        default=None, description="Authorities of the server's certificate; none: the system's."
+    )
+    url_interval_s: PositiveFloat = Field(
+        default=30.0, description="Time between two questions whether the bundle changed."
+    )
+    url_timeout_s: PositiveFloat = Field(default=10.0, description="Longest exchange, in whole.")
+    max_bundle_bytes: PositiveInt = Field(
+        default=80 * 1024 * 1024, description="Largest bundle that is read."
+    )
+    allow_rollback_to_serial: PositiveInt | None = Field(
+        default=None, description="Take the bundle of this one serial though a higher was active."
+    )
     is_watched: bool = Field(
         default=True, description="Load again by itself when the folder changes."
     )
@@ -67,6 +89,12 @@ class PolicySettings(_Section):
         default=None,
         description="Not ready when the set was last confirmed longer ago; none: no limit.",
     )
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.url is not None and self.trusted_keys is None:
+            raise ValueError("url: a bundle needs to know whom to trust: trusted_keys")
+        return self
 
 
 class StateSettings(_Section):

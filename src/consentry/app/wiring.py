@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from consentry.app.ledgers import OpenLedgerOf, open_ledger
+from consentry.app.policy_source import policy_source
 from consentry.app.receipts import receipt_services
 from consentry.app.settings import Settings
 from consentry.app.state_folder import ARCHIVE_FOLDER, AUDIT_FOLDER, LEDGER_FOLDER
@@ -22,12 +23,11 @@ from consentry.app.system import ProcessIds, SystemClock
 from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.cache import AnswerCache
 from consentry.pdp.decision_point import CacheMode, DecisionPoint
-from consentry.pdp.folder import look_at_folder
 from consentry.pdp.past_policies import PastPolicies
 from consentry.pdp.policy_store import LoadResult, PolicyStore
 from consentry.pdp.snapshot import Snapshot
-from consentry.pdp.sources import read_packs, read_policy_folder
-from consentry.pdp.translations import read_pack_translations, read_translations
+from consentry.pdp.sources import read_packs
+from consentry.pdp.translations import read_pack_translations
 from consentry.pdp.watcher import PolicyWatcher
 from consentry.server.codec import ProtoCodec
 from consentry.server.explain_service import ExplainMethods
@@ -81,6 +81,7 @@ class Application:
         Raises:
             OSError: the state folder cannot be made or read.
             LedgerError: the ledger cannot be opened.
+            ValueError: policies are to come from a URL that may not be used.
         """
         self.settings: Final = settings
         self._part: Final = part
@@ -140,11 +141,10 @@ class Application:
         )
 
     def _open_statements(self, clock: SystemClock) -> Statements:
-        folder = self.settings.policies.path
         packs = [each for found in read_pack_translations().values() for each in found]
         texts = Texts(
             packs=self.store.packs,
-            translations=lambda: read_translations(folder)[0],
+            translations=self.source.translations,
             pack_translations=tuple(packs),
         )
         statements = Statements(policies=self.store, texts=texts, clock=clock)
@@ -152,20 +152,23 @@ class Application:
         return statements
 
     def _open_policies(self, clock: SystemClock, archive: PolicyArchive) -> None:
-        settings = self.settings.policies
-        folder = settings.path
+        settings, packs = self.settings.policies, read_packs()
+        self.source = policy_source(self.settings, packs)
         self.store = PolicyStore(
-            read_sources=lambda: read_policy_folder(folder),
-            packs=read_packs(),
+            read_sources=self.source.read,
+            packs=packs,
             clock=clock,
             metrics=self.metrics,
             archive=archive,
             max_age_s=settings.max_age_s,
+            admit=self.source.admit,
         )
+        is_remote = settings.url is not None
         self.watcher = PolicyWatcher(
-            look=lambda: look_at_folder(folder),
+            look=self.source.look,
             store=self.store,
-            interval_s=settings.watch_interval_s,
+            interval_s=settings.url_interval_s if is_remote else settings.watch_interval_s,
+            settles=not is_remote,
         )
 
     def _open_audit(self, opening: ExitStack) -> AuditLog | None:

@@ -1,4 +1,4 @@
-"""`consentry keys`: the keys that sign receipts."""
+"""`consentry keys`: the keys that sign receipts and policy bundles."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _EXAMPLES: Final = """\
 examples:
   consentry keys generate          a first key, or the next one: it signs from now on
   consentry keys list              all keys; the public set is keys/jwks.json
+  consentry keys generate --keys release-keys      a key of its own for policy bundles
 
 A private key never leaves its file. The public keys of all before stay in the set, so that every
 receipt is verified for ever; give jwks.json to whoever verifies.
@@ -24,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of this verb."""
     parser = argparse.ArgumentParser(
         prog="consentry keys",
-        description="Make and list the Ed25519 keys that sign consent receipts.",
+        description="Make and list the Ed25519 keys that sign consent receipts and bundles.",
         epilog=_EXAMPLES + EXIT_CODES_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("action", choices=("generate", "list"), help="what to do")
     add("--config", type=Path, metavar="FILE", help="settings in TOML (or CONSENTRY_CONFIG)")
     add("--state", metavar="DIR", help="state folder of the sidecar (default: var/consentry)")
+    add("--keys", type=Path, metavar="DIR", help="another folder of keys (default: of receipts)")
     add("--json", action="store_true", help="report as JSON")
     return parser
 
@@ -47,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
     flags = {"state": {"path": options.state}} if options.state else {}
     try:
-        folder = KeyFolder(load_settings(flags, options.config).receipt_keys)
+        folder = KeyFolder(options.keys or load_settings(flags, options.config).receipt_keys)
         if options.action == "generate":
             folder.generate()
         active = folder.active_id()

@@ -35,6 +35,7 @@ _EXAMPLES: Final = """\
 examples:
   consentry serve --policies policies --state var/consentry
   consentry serve --listen unix:/run/consentry/consentry.sock --listen 127.0.0.1:7470
+  consentry serve --policies https://example.org/shop.bundle --trusted-keys jwks.json
   CONSENTRY_CACHE__MAX_AGE_S=5 consentry serve --config consentry.toml
 
 A flag beats the environment (CONSENTRY_<SECTION>__<KEY>), which beats the file.
@@ -55,7 +56,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--config", type=Path, metavar="FILE", help="settings in TOML (or CONSENTRY_CONFIG)")
-    add("--policies", metavar="DIR", help="folder of policies (default: policies)")
+    add(
+        "--policies",
+        metavar="PLACE",
+        help="folder, or signed bundle: a file or an https URL (default: policies)",
+    )
+    add("--trusted-keys", metavar="FILE", help="who may sign bundles, a JWK Set; no plain folder")
+    add(
+        "--allow-rollback-to",
+        type=int,
+        metavar="SERIAL",
+        help="take the bundle of this one serial though a higher was active",
+    )
     add("--state", metavar="DIR", help="folder that outlives the process (default: var/consentry)")
     add(
         "--ledger",
@@ -108,7 +120,13 @@ def flags_of(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
         if value is not None:
             said.setdefault(section, {})[key] = value
 
-    say("policies", "path", options.policies)
+    if options.policies is not None:
+        is_url = options.policies.startswith(("https://", "http://"))
+        said["policies"] = {"url" if is_url else "path": options.policies}
+        if not is_url:
+            said["policies"]["url"] = None
+    say("policies", "trusted_keys", options.trusted_keys)
+    say("policies", "allow_rollback_to_serial", options.allow_rollback_to)
     say("policies", "is_watched", False if options.no_watch else None)
     say("state", "path", options.state)
     say("state", "allow_ephemeral_ledger", options.allow_ephemeral_ledger or None)
