@@ -16,11 +16,22 @@ from tests.bench.measure import Series, paired_rounds
 from tests.support.policy_texts import many_rules, request_for_many_rules
 
 NOW_US = 1_780_000_000_000_000
+FILE_RULES = 5_000
+
+
+def many_files(rule_count: int) -> list[Source]:
+    """The generated set in files of the size that a file may have; a line is never cut."""
+    lines = many_rules(rule_count).splitlines(keepends=True)
+    head = [line for line in lines if not line.startswith("permit ")]
+    permits = [line for line in lines if line.startswith("permit ")]
+    parts = [permits[start : start + FILE_RULES] for start in range(0, len(permits), FILE_RULES)]
+    texts = ["".join(part) for part in [head, *parts]]
+    return [Source(f"many_{number:03}.policy", text) for number, text in enumerate(texts)]
 
 
 def evaluation(rule_count: int, evaluations: int) -> Callable[[], float]:
     """A side that evaluates one permitted question against a set of `rule_count` permits."""
-    result = compile_policies([Source("many.policy", many_rules(rule_count))], read_packs())
+    result = compile_policies(many_files(rule_count), read_packs())
     if result.program is None:
         raise ValueError(f"the generated set of {rule_count} rules does not compile")
     linked = link(result.program)
