@@ -15,6 +15,7 @@ import traceback
 from typing import Final, TextIO
 
 from consentry.model.values import datetime_of
+from consentry.telemetry.log_writer import LogWriter
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _MAX_FRAMES: Final = 20
@@ -47,9 +48,10 @@ class JsonFormatter(logging.Formatter):
 def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> logging.Handler:
     """Send every log record of `level` and above to `stream` (default: stderr) as JSON lines.
 
-    Replaces the root logger's handlers; returns the new one, so that a test can take it off.
+    Lines are written by a thread of their own (`log_writer`). Replaces the root logger's handlers;
+    returns the new one, so that a test can take it off.
     """
-    handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
+    handler = LogWriter(stream if stream is not None else sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

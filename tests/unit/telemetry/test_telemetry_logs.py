@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
+import os
+import threading
 from collections.abc import Iterator
+from typing import Any, TextIO
 
 import pytest
 
-from consentry.telemetry.logs import configure_logging
+from consentry.telemetry.log_writer import LogWriter
+from consentry.telemetry.logs import JsonFormatter, configure_logging
+
+
+class Written(io.StringIO):
+    """What was logged, once all of it is written."""
+
+    handler: logging.Handler
+
+    def getvalue(self) -> str:
+        self.handler.flush()
+        return super().getvalue()
 
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    configure_logging("info", stream)
+    stream = Written()
+    stream.handler = configure_logging("info", stream)
     yield stream
+    stream.handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -72,3 +88,58 @@ def test_below_the_level_nothing_is_written(lines: io.StringIO) -> None:
     logging.getLogger("x").debug("detail")
 
     assert lines.getvalue() == ""
+
+
+@pytest.fixture
+def full_pipe() -> Iterator[tuple[int, TextIO]]:
+    """A pipe that takes no byte more: the end to read from, and a stream onto the other."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b" " * 4_096 + b"\n")
+    os.set_blocking(writing, True)
+    with os.fdopen(writing, "w") as stream:
+        yield reading, stream
+    os.close(reading)
+
+
+def test_nobody_waits_for_a_log_that_nobody_reads(full_pipe: tuple[int, TextIO]) -> None:
+    reading, stream = full_pipe
+    handler = LogWriter(stream, capacity=10)
+    handler.setFormatter(JsonFormatter())
+
+    def log_much() -> None:
+        for number in range(100):
+            handler.handle(logging.makeLogRecord({"msg": f"event_{number}"}))
+
+    logging_thread = threading.Thread(target=log_much, daemon=True)
+    logging_thread.start()
+    logging_thread.join(10)
+    is_stuck = logging_thread.is_alive()
+    told: list[dict[str, Any]] = []
+    with os.fdopen(os.dup(reading)) as read:
+        for line in read:
+            if not line.strip():
+                continue
+            told.append(json.loads(line))
+            if told[-1]["event"] == "log_lines_dropped":
+                break
+    handler.close()
+
+    assert not is_stuck
+    # No line is lost without being counted.
+    assert len(told) - 1 + told[-1]["count"] == 100
+    assert told[0]["event"] == "event_0"
+
+
+def test_a_log_whose_reader_is_gone_harms_nobody() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = os.fdopen(writing, "w")
+    handler = LogWriter(stream)
+    handler.handle(logging.makeLogRecord({"msg": "event"}))
+    handler.flush()
+    handler.handle(logging.makeLogRecord({"msg": "another"}))
+    handler.close()
+    stream.close()
