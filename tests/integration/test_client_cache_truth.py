@@ -110,6 +110,8 @@ def run(sidecar: RunningSidecar, *, writers: int, rounds: int, checks: int) -> t
                 range(writers),
             )
         )
+        # A move is counted after it has done its work, which is all that the writers wait for.
+        until(lambda: counts.counts["followed", "moved"] >= sum(len(s.spread_s) for s in stories))
     whole = Story()
     for story in stories:
         whole.checks += story.checks

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from consentry.client import Client, ConsentryError, Decision, Subject, event, service
 from tests.support.history import Answer, History, Recording
-from tests.support.sidecar import wait_for_event
+from tests.support.sidecar import read_on, wait_for_event
 
 PURPOSE: Final = "mailing"
 POLICY: Final = """\
@@ -149,13 +148,6 @@ def say(client: Client, person: str, *, is_given: bool) -> int:
     )
 
 
-def _read_on(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    with process.stdout as said:
-        for _ in said:
-            pass
-
-
 def until(is_so: Callable[[], bool], limit_s: float, what: str = "it never came") -> float:
     """Asks again and again; how long it took, in seconds."""
     began_s = time.monotonic()
@@ -189,9 +181,7 @@ def fleet(count: int, *flags: str, first: int = 0, **environment: str) -> Iterat
             )
             stack.callback(process.kill)
             ready = wait_for_event(process, "ready")
-            # A pipe that nobody reads fills up, and whoever logs then stands still.
-            reader = threading.Thread(target=_read_on, args=(process,), daemon=True)
-            reader.start()
+            read_on(process)
             return Member(number, process, ready)
 
         with ThreadPoolExecutor(4) as pool:

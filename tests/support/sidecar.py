@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,22 @@ def wait_for_event(process: subprocess.Popen[str], event: str) -> dict[str, Any]
     raise RuntimeError(f"the sidecar left with {process.wait()}:\n{''.join(said)}")
 
 
+def read_on(process: subprocess.Popen[str]) -> None:
+    """Reads what the sidecar says from now on, in a thread, and forgets it.
+
+    A pipe that nobody reads fills up, and what then is said is not told.
+    """
+    said = process.stdout
+    assert said is not None
+
+    def read() -> None:
+        with said:
+            for _ in said:
+                pass
+
+    threading.Thread(target=read, daemon=True).start()
+
+
 @contextmanager
 def running_sidecar(policies: Path, state: Path, *flags: str) -> Iterator[RunningSidecar]:
     """A sidecar that decides from `policies` and keeps its ledger below `state`."""
@@ -69,6 +86,7 @@ def running_sidecar(policies: Path, state: Path, *flags: str) -> Iterator[Runnin
         )
         try:
             ready = wait_for_event(process, "ready")
+            read_on(process)
             yield RunningSidecar(
                 process=process,
                 target=next(a for a in ready["grpc"].split() if not a.startswith("unix:")),
@@ -84,7 +102,7 @@ def stop(process: subprocess.Popen[str]) -> None:
     """Asks the process to leave, and makes it if it does not."""
     process.send_signal(signal.SIGTERM)
     try:
-        process.communicate(timeout=20)
+        process.wait(timeout=20)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
+        process.wait()
