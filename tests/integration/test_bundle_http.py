@@ -32,14 +32,16 @@ PACKS = read_packs()
 class Sidecar:
     """A store that follows a server, stepped by hand."""
 
-    def __init__(self, server: BundleServer, folder: Path) -> None:
-        self.keys = Keys(folder / "keys")
+    def __init__(self, server: BundleServer, folder: Path, *, keys: Keys | None = None) -> None:
+        self.folder = folder
+        self.keys = keys or Keys(folder / "keys")
         self.metrics = Metrics(version="0")
         self.source = BundleSource(
             BundleUrl(server.url, timeout_s=1.0, max_bytes=1_000_000),
             trusted_keys=self.keys.public,
             packs=PACKS,
             record=SerialRecord(folder / "bundles"),
+            keeps_last=True,
         )
         self.store = PolicyStore(
             read_sources=self.source.read,
@@ -49,6 +51,7 @@ class Sidecar:
             compile_apart=compile_policies,
             admit=self.source.admit,
             settle=lambda: None,
+            max_age_s=60,
         )
         self.watcher = PolicyWatcher(look=self.source.look, store=self.store, settles=False)
 
@@ -208,6 +211,54 @@ def test_server_that_is_gone_leaves_the_set(tmp_path: Path) -> None:
         assert sidecar.store.load_first().is_reloaded
 
     assert sidecar.refusal() == "F555"
+
+
+def test_start_without_the_server_takes_the_last_bundle_unconfirmed(
+    server: BundleServer, sidecar: Sidecar
+) -> None:
+    server.status, server.etag = 503, ""
+    again = Sidecar(server, sidecar.folder, keys=sidecar.keys)
+
+    result = again.store.load_first()
+
+    assert (result.is_reloaded, result.is_refused) == (True, False)
+    assert [found.code for found in result.diagnostics] == ["F558"]
+    assert (again.rules, again.store.is_fresh()) == ({"serve"}, False)
+
+    server.status = 200
+    again.watcher.step()
+    assert again.store.is_fresh()
+
+
+def test_last_bundle_is_verified_anew(
+    server: BundleServer, sidecar: Sidecar, tmp_path: Path
+) -> None:
+    server.status, server.etag = 503, ""
+    kept = tmp_path / "bundles" / "last.bundle"
+    raw = kept.read_bytes()
+
+    def codes(keys: Keys) -> list[str]:
+        result = Sidecar(server, sidecar.folder, keys=keys).store.load_first()
+        assert not result.is_reloaded
+        return [found.code for found in result.diagnostics]
+
+    assert codes(Keys(tmp_path / "other")) == ["F549"]
+    kept.write_bytes(raw[:-1])
+    assert codes(sidecar.keys) == ["F547"]
+    kept.write_bytes(sidecar.keys.signed(FORBID + PERMIT, serial=4))
+    assert codes(sidecar.keys) == ["F551"]
+    kept.unlink()
+    assert codes(sidecar.keys) == ["F555"]
+
+
+def test_bad_bundle_at_a_start_is_not_replaced_by_the_last_one(
+    server: BundleServer, sidecar: Sidecar
+) -> None:
+    server.offer(b"no bundle")
+
+    result = Sidecar(server, sidecar.folder, keys=sidecar.keys).store.load_first()
+
+    assert [found.code for found in result.diagnostics] == ["F547"]
 
 
 @pytest.fixture(scope="module")

@@ -42,5 +42,6 @@ def policy_source(settings: Settings, packs: Mapping[str, Source]) -> PolicySour
         packs=packs,
         record=SerialRecord(settings.state.path / BUNDLES_FOLDER),
         rollback_to_serial=policies.allow_rollback_to_serial,
+        keeps_last=policies.url is not None,
         max_bytes=max_bytes,
     )

@@ -94,6 +94,10 @@ class PolicySettings(_Section):
     def _fit(self) -> Self:
         if self.url is not None and self.trusted_keys is None:
             raise ValueError("url: a bundle needs to know whom to trust: trusted_keys")
+        if self.url is not None:
+            from consentry.pdp.bundle_http import BundleUrl  # noqa: PLC0415 (seldom needed)
+
+            BundleUrl(self.url)  # says what is wrong with it, and fetches nothing
         return self
 
 

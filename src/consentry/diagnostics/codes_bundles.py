@@ -112,4 +112,14 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         "the state folder is full",
         "the state folder has space",
     ),
+    about_files(
+        "F558",
+        "the bundle that was active last is used",
+        "The sidecar started while the server of its bundle was away, and took the bundle that was"
+        " active last from the state folder: verified anew, by the keys that are trusted now. It is"
+        " not confirmed, so with a maximum age the sidecar is not ready until its server answers."
+        " This is a warning.",
+        "the server is away when the sidecar starts",
+        "the server answers when the sidecar starts",
+    ),
 )

@@ -39,6 +39,10 @@ MAX_SERIAL: Final = 2**63 - 1
 _MAX_MANIFEST_BYTES: Final = 1024 * 1024
 _MAX_MEMBER_BYTES: Final = 4 * 1024 * 1024
 _MAX_MEMBERS: Final = 2 * MAX_FILES + 2
+_MAX_DIRECTORY_BYTES: Final = 2 * 1024 * 1024
+_END: Final = struct.Struct("<4sHHHHIIH")
+"""How a zip archive ends: mark, disks, counts, size and place of the directory, comment."""
+
 _MANIFEST: Final = "manifest.json"
 _SIGNATURE: Final = "signature.jws"
 _FILES: Final = "files/"
@@ -217,7 +221,18 @@ def _member(name: str) -> zipfile.ZipInfo:
     return member
 
 
+def _refuse_directory(raw: bytes) -> None:
+    """Refuses a table of contents that would cost the library much memory to read."""
+    end = raw[-_END.size :]
+    if len(end) < _END.size or raw[-_END.size - 20 :].startswith(b"PK\x06\x07"):
+        raise BundleError("F547", f"the bundle cannot be read: {_NOT_OURS}")
+    mark, *_, count, size, _, _ = _END.unpack(end)
+    if mark != b"PK\x05\x06" or count > _MAX_MEMBERS or size > _MAX_DIRECTORY_BYTES:
+        raise BundleError("F547", f"the bundle cannot be read: {_NOT_OURS}")
+
+
 def _members(raw: bytes) -> dict[str, bytes]:
+    _refuse_directory(raw)
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         found = archive.infolist()
         sizes = [member.file_size for member in found]

@@ -47,17 +47,17 @@ class BundleUrl:
         self._host: Final = parts.hostname or ""
         self._is_tls: Final = parts.scheme == "https"
         if not self._host or parts.scheme not in ("https", "http"):
-            raise ValueError("policies.url: not a URL that begins with https://")
+            raise ValueError("not a URL that begins with https://")
         if not self._is_tls and not _is_this_machine(self._host):
-            raise ValueError("policies.url: plain http is for this machine only, use https")
+            raise ValueError("plain http is for this machine only, use https")
         if parts.username is not None or parts.fragment:
-            raise ValueError("policies.url: no user, password or fragment, please")
+            raise ValueError("no user, password or fragment, please")
         self._port: Final = parts.port or (443 if self._is_tls else 80)
         host = f"[{self._host}]" if ":" in self._host else self._host
         self._authority: Final = host if parts.port is None else f"{host}:{parts.port}"
         self._target: Final = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if not (self._target.isascii() and self._target.isprintable() and " " not in self._target):
-            raise ValueError("policies.url: percent-encode what is not plain")
+            raise ValueError("percent-encode what is not plain")
         self._timeout_s: Final = timeout_s
         self._max_bytes: Final = max_bytes
         self._authorities: Final = authorities

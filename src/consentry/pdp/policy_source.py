@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from consentry.consent.signing import KeyFileError, SigningUnavailableError, read_jwk_set
-from consentry.diagnostics.diagnostic import Diagnostic
+from consentry.diagnostics.diagnostic import Diagnostic, Severity
 from consentry.diagnostics.span import Source
 from consentry.lang.translations import Translation
 from consentry.pdp.bundle import (
@@ -32,6 +33,8 @@ from consentry.pdp.translations import read_translations, translations_of
 
 log = logging.getLogger(__name__)
 
+# What may be wrong with a server or the way to it, and says nothing about bundles.
+_AWAY: Final = frozenset({"F555", "F556"})
 _NOT_SIGNED: Final = "with trusted keys, only a signed bundle is taken"
 
 
@@ -109,12 +112,18 @@ class BundleFile:
         """The file, read once; a pipe is not waited for."""
         name = self._path.name
         try:
-            if self._path.is_dir():
-                raise BundleError("F546", f"`{name}` is a folder: {_NOT_SIGNED}")
-            if not self._path.is_file():
-                raise BundleError("F546", f"the bundle `{name}` is not there, or no plain file")
-            with self._path.open("rb") as file:
-                return file.read(self._max_bytes + 1)
+            # Opening must not wait for the writer of a pipe.
+            fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                mode = os.fstat(fd).st_mode
+                if stat.S_ISDIR(mode):
+                    raise BundleError("F546", f"`{name}` is a folder: {_NOT_SIGNED}")
+                if not stat.S_ISREG(mode):
+                    raise BundleError("F546", f"the bundle `{name}` is not a plain file")
+                with os.fdopen(fd, "rb", closefd=False) as file:
+                    return file.read(self._max_bytes + 1)
+            finally:
+                os.close(fd)
         except OSError as error:
             why = (error.strerror or "unknown error").lower()
             raise BundleError("F546", f"the bundle `{name}` cannot be read: {why}") from error
@@ -145,24 +154,28 @@ class BundleSource:
         record: SerialRecord,
         rollback_to_serial: int | None = None,
         max_bytes: int = MAX_BUNDLE_BYTES,
+        keeps_last: bool = False,
     ) -> None:
+        """With `keeps_last` the last active bundle is kept for a start without its server."""
         self._origin: Final = origin
         self._trusted_keys: Final = trusted_keys
         self._packs: Final = packs
         self._record: Final = record
         self._rollback_to_serial: Final = rollback_to_serial
         self._max_bytes: Final = max_bytes
+        self._keeps_last: Final = keeps_last
         self._read: _Held | None = None
         self._active: _Held | None = None
 
     def read(self) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
         """The texts of a bundle that is signed, whole, not too old, and fits these packs."""
         self._read = None
+        doubts: tuple[Diagnostic, ...] = ()
         try:
-            bundle = read_bundle(self._origin.fetch(), max_bytes=self._max_bytes)
-            key_id = verify_bundle(bundle, read_jwk_set(self._trusted_keys))
-            self._refuse_older(bundle, self._record.read())
-            self._refuse_other_packs(bundle)
+            try:
+                held = self._judged(self._origin.fetch())
+            except BundleError as error:
+                held, doubts = self._last_instead(error)
         except BundleError as error:
             return (), (error.told(),)
         except KeyFileError:
@@ -170,12 +183,29 @@ class BundleSource:
             return (), (problem("F550", title),)
         except SigningUnavailableError as error:
             return (), (problem("F550", str(error)),)
-        texts = [
-            read_text(name, raw) for name, raw in bundle.texts.items() if name.endswith(SUFFIX)
-        ]
-        self._read = _Held(bundle, key_id)
+        files = held.bundle.texts.items()
+        texts = [read_text(name, raw) for name, raw in files if name.endswith(SUFFIX)]
+        self._read = held
         sources = tuple(text for text in texts if isinstance(text, Source))
-        return sources, tuple(text for text in texts if isinstance(text, Diagnostic))
+        return sources, (*doubts, *(text for text in texts if isinstance(text, Diagnostic)))
+
+    def _judged(self, raw: bytes) -> _Held:
+        bundle = read_bundle(raw, max_bytes=self._max_bytes)
+        key_id = verify_bundle(bundle, read_jwk_set(self._trusted_keys))
+        self._refuse_older(bundle, self._record.read())
+        self._refuse_other_packs(bundle)
+        return _Held(bundle, key_id)
+
+    def _last_instead(self, error: BundleError) -> tuple[_Held, tuple[Diagnostic, ...]]:
+        """At a start without the server, what was active last; judged like any other bundle."""
+        may_be_used = self._keeps_last and self._active is None and error.code in _AWAY
+        last = self._record.find_last() if may_be_used else None
+        if last is None:
+            raise error
+        held = self._judged(last)
+        log.warning("last_bundle_used", extra={"code": error.code, "title": error.title})
+        found = problem("F558", f"the bundle that was active last is used: {error.title}")
+        return held, (replace(found, severity=Severity.WARNING),)
 
     def look(self) -> object:
         """What the origin sees, and the file with the keys: a new key may mend a refusal."""
@@ -192,10 +222,9 @@ class BundleSource:
             title = "the bundle's texts do not give the digest that it names"
             return (problem("F554", title, advice=advice),)
         try:
-            self._refuse_older(
-                held.bundle,
-                self._record.raise_to(HighestSerial(manifest.serial, manifest.digest)),
-            )
+            serial = HighestSerial(manifest.serial, manifest.digest)
+            last = held.bundle.raw() if self._keeps_last else None
+            self._refuse_older(held.bundle, self._record.raise_to(serial, last))
         except BundleError as error:
             return (error.told(),)
         if self._active is None or self._active.bundle.manifest != manifest:

@@ -44,6 +44,8 @@ MAX_VALIDATIONS: Final = 2
 PASSING_FAULTS: Final = frozenset(
     {"F503", "F513", "F520", "F521", "F524", "F530", "F546", "F550", "F555", "F556", "F557"}
 )
+# Warnings that say: this is not known to be what the source has now.
+_UNCONFIRMED: Final = frozenset({"F558"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +195,8 @@ class PolicyStore:
             outcome = (
                 "loaded" if result.is_reloaded else "failed" if result.is_refused else "unchanged"
             )
-            self._is_confirmable = not result.is_refused
+            is_doubted = any(found.code in _UNCONFIRMED for found in result.diagnostics)
+            self._is_confirmable = not (result.is_refused or is_doubted)
             self.confirm()
             if self._metrics is not None:
                 self._metrics.policy_load.cell(outcome).add()
@@ -220,10 +223,11 @@ class PolicyStore:
         if current is not None and current.sources == sources:
             if faults := self._admit(current.digest):
                 return self._refused(faults, sources)
+            told = tuple(one for one in current.diagnostics if one.code not in _UNCONFIRMED)
             return LoadResult(
                 is_reloaded=False,
                 digest=current.digest,
-                diagnostics=current.diagnostics,
+                diagnostics=told,
                 sources=sources,
             )
         result = compile_policy_set(sources, self.packs)

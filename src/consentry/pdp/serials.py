@@ -2,6 +2,9 @@
 
 Kept in the state folder, durable before the bundle with that serial counts. Workers of one sidecar
 share it. A record that cannot be read refuses every bundle: losing it must be an operator's act.
+
+Beside it may stand the last bundle that was active, for a start while its server is away. Whoever
+reads it verifies it anew.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from consentry.pdp.archive import make_durable, write_new_file
 from consentry.pdp.bundle import BundleError
 
 _FILE: Final = "highest.json"
-_NEW: Final = "highest.new"
+_LAST: Final = "last.bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,17 @@ class SerialRecord:
             title = "the record of the highest serial cannot be read"
             raise BundleError("F557", title) from error
 
-    def raise_to(self, serial: HighestSerial) -> HighestSerial | None:
+    def find_last(self) -> bytes | None:
+        """The last bundle that was kept, unverified; None if there is none to be read."""
+        try:
+            return (self._folder / _LAST).read_bytes()
+        except OSError:
+            return None
+
+    def raise_to(self, serial: HighestSerial, last: bytes | None = None) -> HighestSerial | None:
         """Keeps `serial` if it is the highest, durably; gives what was the highest before.
+
+        With `last` these bytes are kept, too, unless another bundle was the highest.
 
         Raises:
             BundleError: F557, the record cannot be read or written.
@@ -63,19 +75,22 @@ class SerialRecord:
             with self._alone():
                 former = self.read()
                 if former is None or former.serial < serial.serial:
-                    self._write(serial)
+                    said = {"serial": serial.serial, "manifest_digest": serial.manifest_digest}
+                    self._replace(_FILE, json.dumps(said).encode("ascii"))
+                is_highest = former is None or former.serial < serial.serial or former == serial
+                if last is not None and is_highest and self.find_last() != last:
+                    self._replace(_LAST, last)
                 return former
         except OSError as error:
             why = (error.strerror or "unknown error").lower()
             title = f"the bundle's serial cannot be kept: {why}"
             raise BundleError("F557", title) from error
 
-    def _write(self, serial: HighestSerial) -> None:
-        said = {"serial": serial.serial, "manifest_digest": serial.manifest_digest}
-        new = self._folder / _NEW
+    def _replace(self, name: str, content: bytes) -> None:
+        new = self._folder / f"{name}.new"
         new.unlink(missing_ok=True)
-        write_new_file(new, json.dumps(said).encode("ascii"))
-        new.replace(self._folder / _FILE)
+        write_new_file(new, content)
+        new.replace(self._folder / name)
         make_durable(self._folder)
 
     @contextmanager

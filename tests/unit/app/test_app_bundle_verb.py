@@ -134,3 +134,8 @@ def test_policies_flag_takes_a_place_or_a_url_and_beats_the_file() -> None:
 def test_url_without_trusted_keys_is_refused() -> None:
     with pytest.raises(SettingsError, match="trusted_keys"):
         load_settings({"policies": {"url": "https://example.org/a.bundle"}})
+
+
+def test_plain_http_elsewhere_is_refused_with_the_settings() -> None:
+    with pytest.raises(SettingsError, match="use https"):
+        load_settings({"policies": {"url": "http://example.org/a.bundle", "trusted_keys": "k"}})

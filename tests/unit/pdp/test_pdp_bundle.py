@@ -69,7 +69,7 @@ def test_signed_bundle_is_read_again_as_it_was(keys: Keys) -> None:
     assert verify_bundle(again, read_jwk_set(keys.public)) == keys.folder.active_id()
 
 
-def test_change_of_any_byte_is_refused(keys: Keys) -> None:
+def test_change_of_any_byte_is_refused(keys: Keys, figure: Callable[[str, object], None]) -> None:
     raw = keys.signed()
 
     assert fault_of(raw, keys) == ""
@@ -79,6 +79,7 @@ def test_change_of_any_byte_is_refused(keys: Keys) -> None:
         for bit in (0x01, 0x20, 0x80)
         if not fault_of(raw[:place] + bytes([raw[place] ^ bit]) + raw[place + 1 :], keys)
     ]
+    figure("bundle: changes of one bit refused", f"{3 * len(raw) - len(passed)} of {3 * len(raw)}")
     assert passed == []
 
 
@@ -155,6 +156,16 @@ def test_small_file_that_would_become_large_is_refused_unread(keys: Keys) -> Non
 
     assert len(raw) < 10_000
     assert fault_of(raw, keys) == "F547"
+
+
+def test_large_table_of_contents_is_refused_unread(keys: Keys) -> None:
+    members = {f"files/{number:06}.policy": b"" for number in range(3_000)}
+    raw = packed(members_of(keys.signed()) | members, lambda _: None)
+    with_zip64 = raw[:-22] + b"PK\x06\x07" + bytes(16) + raw[-22:]
+
+    for hostile in (raw, with_zip64):
+        with pytest.raises(BundleError):
+            bundle_module._refuse_directory(hostile)
 
 
 def test_larger_than_allowed_is_refused(keys: Keys) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,6 +99,12 @@ def test_bundle_of_a_stranger_is_refused_until_the_stranger_is_trusted(scene: Sc
 def test_folder_in_the_place_of_a_bundle_decides_nothing(scene: Scene) -> None:
     scene.file.mkdir()
     (scene.file / "a.policy").write_text(TREES + PERMIT)
+
+    assert scene.load() == ["F546"]
+
+
+def test_pipe_in_the_place_of_a_bundle_is_not_waited_for(scene: Scene) -> None:
+    os.mkfifo(scene.file)
 
     assert scene.load() == ["F546"]
 
@@ -228,7 +235,7 @@ def test_bundle_that_names_another_digest_is_refused(scene: Scene) -> None:
     ],
 )
 def test_url_that_may_not_be_used_is_refused_at_once(url: str) -> None:
-    with pytest.raises(ValueError, match=r"url|port|Port"):
+    with pytest.raises(ValueError, match=r"URL|http|user|percent|Port"):
         BundleUrl(url)
 
 
