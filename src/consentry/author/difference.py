@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from consentry.author.cases.endless import EndlessError
 from consentry.author.cases.keys import all_keys
 from consentry.author.cases.members import Member, members_of
 from consentry.author.cases.questions import Key, required_facts
@@ -19,7 +20,6 @@ from consentry.author.cases.reads import Reads
 from consentry.author.cases.sameness import Shared, compare, have_one_order, world_print
 from consentry.author.cases.sides import Side
 from consentry.author.cases.spaces import Asking, Case, Space, build_space, describe, smallest
-from consentry.author.cases.values import EndlessError
 from consentry.author.prove import Progress
 from consentry.compiler.compile import CompileResult
 from consentry.engine.evaluate import evaluate

@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from consentry.author.cases.endless import EndlessError
 from consentry.author.cases.keys import keys_of_rule
 from consentry.author.cases.members import Member
 from consentry.author.cases.questions import required_facts
 from consentry.author.cases.reads import Reads
 from consentry.author.cases.sides import Side
 from consentry.author.cases.spaces import Asking, Case, Space, build_space, describe, smallest
-from consentry.author.cases.values import EndlessError
 from consentry.compiler.compile import CompileResult
 from consentry.engine.evaluate import evaluate
 from consentry.engine.link import LinkedProgram, link

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from consentry.author.cases import reads as dim
+from consentry.author.cases.endless import EndlessError
 from consentry.author.cases.questions import SOMEBODY, Key
-from consentry.author.cases.reads import Reads
+from consentry.author.cases.reads import Reads, reads_of
 from consentry.author.cases.sides import Part, Side
+from consentry.author.cases.texts import OTHERS
 from consentry.author.cases.values import (
     ABSENT,
-    OTHERS,
     Candidate,
-    EndlessError,
     candidates_of,
     fixed,
     principals,
@@ -23,9 +23,12 @@ from consentry.author.cases.values import (
     times,
 )
 from consentry.author.scenario import DATA_SUBJECT_ID
+from consentry.compiler.conditions_ir import Atom
 from consentry.model.program import AttributeSpec
 
 _PURPOSES: Final = "list of purpose"
+_PARTIES: Final = (dim.PRINCIPAL, dim.RECIPIENT)
+_PARTS: Final = ("id", "kind", "roles", "controller", "country")
 Asked: TypeAlias = "tuple[Side, Part]"
 
 
@@ -84,21 +87,20 @@ def _candidates(
 ) -> list[Candidate]:
     parties = [party for _, part in parts if name in part.reads.dims for party in part.parties]
     conditions = [part.reads for _, part in parts if not part.parties]
-    is_shared = len({n for _, part in parts for n in part.reads.dims} - {dim.NOW}) > 1
+    linked = _linked(parts, {f"{name}_{part}" for part in _PARTS} if name in _PARTIES else {name})
+    peers = max(len(linked), 1)
     match name:
         case dim.PRINCIPAL:
-            extra = _shared_texts(reads, is_shared=is_shared)
-            return principals(parties, [*conditions, *extra])
+            return principals(parties, [*conditions, *_shared_texts(reads, linked)], peers)
         case dim.RECIPIENT:
-            extra = _shared_texts(reads, is_shared=is_shared)
-            return recipients(parties, [*conditions, *extra])
+            return recipients(parties, [*conditions, *_shared_texts(reads, linked)], peers)
         case dim.CHANNEL:
             channels = dict.fromkeys(c for side in sides for c in side.program.channels)
             return [ABSENT, *fixed(channels)]
         case dim.SUBJECT_ID:
-            return fixed([DATA_SUBJECT_ID, SOMEBODY, *texts(reads)])
+            return fixed([DATA_SUBJECT_ID, SOMEBODY, *texts(reads, peers)])
         case dim.COLLECTED_AT:
-            return [ABSENT, *times(reads)]
+            return [ABSENT, *times(reads, peers)]
         case dim.COLLECTED_FOR:
             return [ABSENT, *_purposes(name, parts, key)]
         case dim.COLLECTED_ON:
@@ -107,20 +109,46 @@ def _candidates(
         case _:
             if any(spec.type == _PURPOSES for spec in _specs(name, sides)):
                 return [ABSENT, *_purposes(name, parts, key)]
-            return _of_attribute(name, reads, sides)
+            return _of_attribute(name, reads, sides, peers, _count_lists(linked, sides))
 
 
-def _shared_texts(reads: Reads, *, is_shared: bool) -> list[Reads]:
+def _linked(parts: Iterable[Asked], wanted: set[str]) -> set[str]:
+    """The facts that are held against one of the `wanted` ones, each other's too; none if none is.
+
+    Those of the principal and of the recipient count one by one.
+    """
+    found: set[str] = set()
+    pairs = [_facts_of(atom, side) for side, part in parts for atom in part.atoms]
+    pairs = [facts for facts in pairs if len(facts) > 1]
+    reached = set(wanted)
+    while near := [facts for facts in pairs if facts & reached and not facts <= found]:
+        found |= set().union(*near)
+        reached |= found
+    return found
+
+
+def _count_lists(linked: Iterable[str], sides: Sequence[Side]) -> int:
+    """How many of the facts are lists; one that is held against nothing is one."""
+    lists = [
+        path
+        for path in linked
+        if path.endswith("_roles") or any(s.type.startswith("list") for s in _specs(path, sides))
+    ]
+    return max(len(lists), 1)
+
+
+def _facts_of(atom: Atom, side: Side) -> set[str]:
+    reads = reads_of([atom], side.declared)
+    told = {fact for fact in reads.facts if fact.partition("_")[0] in _PARTIES}
+    return (reads.dims - {*_PARTIES, dim.NOW, dim.HISTORY}) | told
+
+
+def _shared_texts(reads: Reads, linked: set[str]) -> list[Reads]:
     """What the principal or the recipient is compared with through other facts."""
-    if not is_shared:
+    facts = linked & reads.facts
+    if not facts:
         return []
-    facts = reads.facts & {
-        "principal_id",
-        "principal_controller",
-        "recipient_id",
-        "recipient_country",
-    }
-    extra = Reads(facts=facts)
+    extra = Reads(facts=facts, patterns=reads.patterns)
     extra.constants = [*OTHERS, *(c for c in reads.constants if isinstance(c, str))]
     return [extra]
 
@@ -146,7 +174,9 @@ def _specs(path: str, sides: Sequence[Side]) -> list[AttributeSpec]:
     return [spec for side in sides for spec in side.program.attributes if spec.path == path]
 
 
-def _of_attribute(path: str, reads: Reads, sides: Sequence[Side]) -> list[Candidate]:
+def _of_attribute(
+    path: str, reads: Reads, sides: Sequence[Side], peers: int, lists: int
+) -> list[Candidate]:
     specs = {
         (spec.type, spec.is_optional or spec.default is not None) for spec in _specs(path, sides)
     }
@@ -154,5 +184,5 @@ def _of_attribute(path: str, reads: Reads, sides: Sequence[Side]) -> list[Candid
     if any(is_optional for _, is_optional in specs):
         found[ABSENT] = None
     for type_name in sorted({type_name for type_name, _ in specs}):
-        found.update(dict.fromkeys(candidates_of(type_name, reads)))
+        found.update(dict.fromkeys(candidates_of(type_name, reads, peers, lists)))
     return list(found)

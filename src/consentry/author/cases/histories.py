@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Final
 
+from consentry.author.cases.endless import EndlessError
 from consentry.author.cases.reads import Reads
-from consentry.author.cases.values import EndlessError, subsets
+from consentry.author.cases.values import subsets
 from consentry.author.scenario import DATA_SUBJECT_ID
 from consentry.consent.resolver import SubjectView
 from consentry.model.consent import (

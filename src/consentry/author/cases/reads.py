@@ -121,8 +121,12 @@ def reads_of(atoms: Iterable[Atom], declared: frozenset[str]) -> Reads:
     """
     reads = Reads()
     for atom in atoms:
+        own = Reads()
         for px in (*atom.loads, atom.test):
-            _read(px, reads, declared)
+            _read(px, own, declared)
+        if HISTORY in own.dims and (others := own.dims - {HISTORY, NOW}):
+            own.obstacles.add(f"`{min(others)}` is held against what a person did")
+        reads.join(own)
     return reads
 
 
