@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
@@ -32,12 +33,19 @@ PACKS = read_packs()
 class Sidecar:
     """A store that follows a server, stepped by hand."""
 
-    def __init__(self, server: BundleServer, folder: Path, *, keys: Keys | None = None) -> None:
+    def __init__(
+        self,
+        server: BundleServer,
+        folder: Path,
+        *,
+        keys: Keys | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
         self.folder = folder
         self.keys = keys or Keys(folder / "keys")
         self.metrics = Metrics(version="0")
         self.source = BundleSource(
-            BundleUrl(server.url, timeout_s=1.0, max_bytes=1_000_000),
+            BundleUrl(server.url, timeout_s=timeout_s, max_bytes=1_000_000),
             trusted_keys=self.keys.public,
             packs=PACKS,
             record=SerialRecord(folder / "bundles"),
@@ -162,15 +170,19 @@ def test_truncated_download_is_refused(server: BundleServer, sidecar: Sidecar) -
 
 
 def test_slow_server_is_cut_off_though_it_never_pauses_for_long(
-    server: BundleServer, sidecar: Sidecar
+    server: BundleServer, tmp_path: Path
 ) -> None:
+    sidecar = Sidecar(server, tmp_path, timeout_s=2.0)
+    server.offer(sidecar.keys.signed(serial=5), '"five"')
+    assert sidecar.store.load_first().is_reloaded
     server.offer(sidecar.keys.signed(FORBID + PERMIT, serial=6), '"six"')
-    server.pause_s = 0.01  # more than ten seconds for the whole, and one is allowed
+    server.pause_s = 0.01  # more than ten seconds for the whole, and two are allowed
 
     result = sidecar.store.reload()
 
-    assert [found.title for found in result.diagnostics] == ["the bundle did not come within 1 s"]
-    assert sidecar.rules == {"serve"}
+    titles = [found.title for found in result.diagnostics]
+    assert titles == ["the bundle did not come within 2 s"]
+    assert (sidecar.rules, sidecar.count("failed")) == ({"serve"}, 1)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 404, 500, 503, 206, 204])
@@ -259,6 +271,15 @@ def test_bad_bundle_at_a_start_is_not_replaced_by_the_last_one(
     result = Sidecar(server, sidecar.folder, keys=sidecar.keys).store.load_first()
 
     assert [found.code for found in result.diagnostics] == ["F547"]
+
+
+def test_server_that_says_nothing_is_left() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for scheme in ("http", "https"):
+            url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/shop.bundle"
+            with pytest.raises(BundleError, match="did not come within") as raised:
+                BundleUrl(url, timeout_s=0.2).fetch()
+            assert raised.value.code == "F555"
 
 
 @pytest.fixture(scope="module")
