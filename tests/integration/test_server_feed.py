@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -20,6 +21,7 @@ from consentry.consent.errors import (
 )
 from consentry.consent.feed import Place
 from consentry.consent.local_feed import LocalFeed
+from consentry.consent.recent import RecentEntries
 from consentry.consent.shared import SharedLedger
 from consentry.consent.sqlite import SqliteLedger
 from consentry.model.consent import ConsentEvent
@@ -247,6 +249,50 @@ def test_a_sidecar_that_knows_other_events_does_not_follow(node: Node) -> None:
     with pytest.raises(LedgerDivergedError):
         next(iter(source.follow(Place(2, b"y" * 32)).frames()))
     source.close()
+
+
+def test_a_node_behind_its_follower_proves_nothing_until_it_is_told_apart(node: Node) -> None:
+    """It was restored from an old copy: new withdrawals get positions that the follower has."""
+    node.record(3)
+    with channel_to(node.target) as channel:
+        with pytest.raises(grpc.RpcError) as behind:
+            next(node.follow(channel, after_position=5, digest=b"\x01" * 32))
+        node.record(3, first=3)
+        with pytest.raises(grpc.RpcError) as beyond:
+            next(node.follow(channel, after_position=5, digest=b"\x01" * 32))
+
+    assert behind.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert beyond.value.code() is grpc.StatusCode.DATA_LOSS
+
+
+def test_a_follower_goes_on_at_a_node_that_was_a_moment_behind(node: Node) -> None:
+    node.record(3)
+    with channel_to(node.target) as channel:
+        # What comes while the node waits for it.
+        call = node.follow(channel, after_position=4)
+        node.record(2, first=3)
+
+        assert positions(call, 5) == [5]
+        call.cancel()
+
+
+def test_each_page_of_a_long_way_tells_what_the_follower_can_be_told_apart_by(node: Node) -> None:
+    recent = RecentEntries()
+    node.record(250)
+    page = LocalFeed(node.ledger).read_after(0, 250)
+    recent.begin_at(Place(0))
+    recent.add(page.entries, page.place)
+    feed = LocalFeed(node.ledger)
+    feed.read_after = lambda after, limit: recent.after(after, limit)  # type: ignore[method-assign, assignment, return-value]
+    methods = ConsentFeedMethods(feed, boot_us)
+    stream: Any = SimpleNamespace(owe_nothing=lambda _: None, is_leaving=False)
+    raw = wire.WatchConsentRequest(after_position=0).SerializeToString()
+    told = methods.watch(raw, stream)
+
+    pages = [wire.WatchConsentResponse.FromString(next(told)) for _ in range(3)]
+
+    assert [p.ledger_position for p in pages] == [100, 200, 250]
+    assert [p.digest for p in pages] == [feed.digest_at(n) for n in (100, 200, 250)]
 
 
 def test_a_node_that_is_gone_is_unavailable(node: Node) -> None:

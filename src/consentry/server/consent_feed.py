@@ -27,6 +27,8 @@ from consentry.v1 import consent_pb2 as wire
 PAGE: Final = 100
 MAX_CATCH_UP: Final = 20_000
 """Who is further behind forgets everything and begins anew: that is quicker."""
+_CATCH_UP_S: Final = 0.25
+"""How long a node that is behind a follower is waited for; it has others to turn to."""
 _MIN_HEARTBEAT_MS: Final = 50
 _MAX_HEARTBEAT_MS: Final = 10_000
 _DEFAULT_HEARTBEAT_MS: Final = 250
@@ -48,7 +50,7 @@ class ConsentFeedMethods:
 
         Raises:
             RequestError: the request is malformed.
-            LedgerUnavailableError: there is nothing to follow yet.
+            LedgerUnavailableError: there is nothing to follow yet, or less than the follower has.
             LedgerDivergedError: this ledger does not hold what the follower has.
             LeavingError: the sidecar leaves.
         """
@@ -69,7 +71,7 @@ class ConsentFeedMethods:
             lease = self._feed.lease
             age_us = 0 if lease is None else lease.age_us()
             page = self._feed.read_after(position, PAGE)
-            yield _message(position, page, elapsed_us, age_us)
+            yield _message(position, page, self._digest_at(page.place), elapsed_us, age_us)
             position = max(position, page.place.position)
             if page.is_last:
                 self._feed.wait_beyond(position, heartbeat_s)
@@ -80,12 +82,22 @@ class ConsentFeedMethods:
         """The follower's position; None: it has none, or is too far behind to go on from there."""
         if not request.HasField("after_position"):
             return None
-        after, newest = request.after_position, self._newest().position
-        if request.digest and after <= newest:
+        after = request.after_position
+        if self._newest().position < after and not self._feed.wait_beyond(after - 1, _CATCH_UP_S):
+            # An old copy looks like a copy that lags: nothing it says proves anything before it
+            # has come to where the digests tell them apart.
+            raise LedgerUnavailableError("this node is behind its follower")
+        newest = max(after, self._newest().position)
+        if request.digest:
             digest = self._feed.digest_at(after)
             if digest is None or (digest and digest != request.digest):
                 raise LedgerDivergedError("a follower has other events")
         return None if newest - after > MAX_CATCH_UP else after
+
+    def _digest_at(self, place: FeedPlace) -> bytes:
+        # Where it is not at hand it is looked up: a follower that is cut off here comes back with
+        # it, and without it could not be told from one that has other events.
+        return place.digest or self._feed.digest_at(place.position) or b""
 
     def _newest(self) -> FeedPlace:
         place = self._feed.place()
@@ -118,12 +130,12 @@ def _decode(raw: bytes) -> wire.WatchConsentRequest:
     return request
 
 
-def _message(after: int, page: FeedPage, elapsed_us: int, age_us: int) -> bytes:
+def _message(after: int, page: FeedPage, digest: bytes, elapsed_us: int, age_us: int) -> bytes:
     return wire.WatchConsentResponse(
         changes=[_change(entry) for entry in page.entries],
         after_position=after,
         ledger_position=page.place.position,
-        digest=page.place.digest,
+        digest=digest,
         has_more=not page.is_last,
         elapsed_us=elapsed_us,
         age_us=age_us,
