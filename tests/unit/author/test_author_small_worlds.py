@@ -81,8 +81,29 @@ def test_more_than_can_be_tried_is_undecided_and_not_proven() -> None:
     assert outcome(f"{three} and not (context.x overlaps context.z)").verdict is Verdict.UNDECIDED
 
 
-def test_times_of_consents_held_against_facts_are_undecided() -> None:
-    found = outcome("context.t < rights.held_at")
+@pytest.mark.parametrize(
+    ("condition", "why"),
+    [
+        ("context.t < rights.held_at", "`context.t` is held against what a person did"),
+        ("rights.held_at > 2026-06-01T00:00:00Z", "is held against a fixed date"),
+        ("rights.held_at > 2026-06-01", "is held against a fixed date"),
+    ],
+)
+def test_times_of_events_held_against_what_is_not_now_are_undecided(
+    condition: str, why: str
+) -> None:
+    found = outcome(condition)
 
     assert found.verdict is Verdict.UNDECIDED
-    assert "`context.t` is held against what a person did" in found.why
+    assert why in found.why
+
+
+def test_who_is_held_against_a_controller_that_a_rule_names() -> None:
+    permit = """permit p {
+    who controller "x" may read data customer.email for support
+    when principal.id == principal.controller
+}
+"""
+    (found,) = prove(compile_text(WORLD + permit), since_us=SINCE_US, limit=100_000)
+
+    assert found.verdict is Verdict.REFUTED

@@ -24,7 +24,7 @@ from consentry.author.cases.values import (
 )
 from consentry.author.scenario import DATA_SUBJECT_ID
 from consentry.compiler.conditions_ir import Atom
-from consentry.model.program import AttributeSpec
+from consentry.model.program import AttributeSpec, Party
 
 _PURPOSES: Final = "list of purpose"
 _PARTIES: Final = (dim.PRINCIPAL, dim.RECIPIENT)
@@ -91,9 +91,9 @@ def _candidates(
     peers = max(len(linked), 1)
     match name:
         case dim.PRINCIPAL:
-            return principals(parties, [*conditions, *_shared_texts(reads, linked)], peers)
+            return principals(parties, [*conditions, *_shared_texts(reads, linked, parties)], peers)
         case dim.RECIPIENT:
-            return recipients(parties, [*conditions, *_shared_texts(reads, linked)], peers)
+            return recipients(parties, [*conditions, *_shared_texts(reads, linked, parties)], peers)
         case dim.CHANNEL:
             channels = dict.fromkeys(c for side in sides for c in side.program.channels)
             return [ABSENT, *fixed(channels)]
@@ -143,13 +143,14 @@ def _facts_of(atom: Atom, side: Side) -> set[str]:
     return (reads.dims - {*_PARTIES, dim.NOW, dim.HISTORY}) | told
 
 
-def _shared_texts(reads: Reads, linked: set[str]) -> list[Reads]:
+def _shared_texts(reads: Reads, linked: set[str], parties: Iterable[Party]) -> list[Reads]:
     """What the principal or the recipient is compared with through other facts."""
     facts = linked & reads.facts
     if not facts:
         return []
     extra = Reads(facts=facts, patterns=reads.patterns)
     extra.constants = [*OTHERS, *(c for c in reads.constants if isinstance(c, str))]
+    extra.constants += [party.name for party in parties if party.name]
     return [extra]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -126,6 +127,11 @@ def reads_of(atoms: Iterable[Atom], declared: frozenset[str]) -> Reads:
             _read(px, own, declared)
         if HISTORY in own.dims and (others := own.dims - {HISTORY, NOW}):
             own.obstacles.add(f"`{min(others)}` is held against what a person did")
+        if HISTORY in own.dims and (
+            own.instants or any(isinstance(c, date) for c in own.constants)
+        ):
+            # Events are counted back from the instant looked at, so that none lies at a fixed one.
+            own.obstacles.add("when a person did something is held against a fixed date")
         reads.join(own)
     return reads
 
