@@ -81,7 +81,7 @@ _PLAIN: Final[dict[str, tuple[str, Px, bool]]] = {
     "recipient.id": ("text", Fact("recipient_id"), True),
     "recipient.roles": ("list of text", Fact("recipient_roles"), True),
     "recipient.country": ("text", Fact("recipient_country"), True),
-    "resource.id": ("text", Attribute("resource", "id"), True),
+    "resource.id": ("text", Fact("resource_id"), True),
     "resource.collected_at": ("time", Fact("collected_at_us"), True),
     "resource.collected_on": ("basis", Fact("collected_on"), True),
     "signal.gpc": ("flag", Attribute("signal", "gpc"), True),

@@ -63,6 +63,7 @@ def check_shape(linked: LinkedProgram, request: Request) -> Facts:
     facts.action = request.action
     facts.channel = request.channel or None
     resource = request.resource
+    facts.resource_id = resource.id or None
     facts.collected_at_us = collected_at_us
     facts.collected_for = resource.collected_for or None
     facts.collected_on = resource.collected_on or None

@@ -144,6 +144,7 @@ _BUILT_IN = {
     "recipient.id": "recipient_id",
     "recipient.roles": "recipient_roles",
     "recipient.country": "recipient_country",
+    "resource.id": "resource_id",
     "resource.collected_at": "collected_at_us",
     "resource.collected_for": "collected_for",
     "resource.collected_on": "collected_on",

@@ -14,6 +14,7 @@ value of the evaluation and never leaves it.
 | `recipient.X` (declared)         | `f.recipient.get("X")`                                    |
 | `recipient.id/.roles/.country`   | `f.recipient_id`, `f.recipient_roles`, `f.recipient_country` |
 | `resource.X`, `context.X`        | `f.resource.get("X")`, `f.context.get("X")`               |
+| `resource.id`                    | `f.resource_id`                                           |
 | `signal.X`                       | `f.signal.get("X")`                                       |
 | `resource.collected_at/_for/_on` | `f.collected_at_us`, `f.collected_for`, `f.collected_on`  |
 | `action`, `channel`, `basis`     | `f.action`, `f.channel`, `f.basis` (None: not said)       |
@@ -77,6 +78,7 @@ class Facts:
         "recipient_id",
         "recipient_roles",
         "resource",
+        "resource_id",
         "signal",
         "standing",
         "state",
@@ -98,6 +100,7 @@ class Facts:
     recipient_country: str | None
     recipient: Mapping[str, Value]
     resource: Mapping[str, Value]
+    resource_id: str | None
     collected_at_us: int | None
     collected_for: tuple[str, ...] | None
     collected_on: str | None
@@ -120,7 +123,7 @@ class Facts:
         self.principal = self.subject = self.controller = NO_ATTRIBUTES
         self.recipient = self.resource = self.context = self.signal = NO_ATTRIBUTES
         self.recipient_id = self.recipient_roles = self.recipient_country = None
-        self.principal_roles = self.principal_controller = None
+        self.principal_roles = self.principal_controller = self.resource_id = None
         self.collected_at_us = self.collected_for = self.collected_on = None
         self.channel = self.basis = self.standing = self.horizon_us = None
         self.state = _NO_STATE

@@ -15,6 +15,7 @@ from consentry.compiler.compile import CompileResult, compile_policies
 from consentry.diagnostics.span import Source
 from consentry.model.decision import Effect, Finding
 from consentry.pdp.sources import read_packs
+from tests.support.compiling import compile_text
 
 RULES = """\
 attributes subject { country: text?, born: date? }
@@ -230,3 +231,30 @@ def test_finding_names_law_rule_place_and_what_was_missing() -> None:
 def test_report_of_a_set_without_tests_is_empty_and_passed() -> None:
     assert report("# nothing here\n") == TestReport()
     assert report("# nothing here\n").is_passed
+
+
+def test_rule_about_one_record_sees_its_id() -> None:
+    report = run_policy_tests(
+        compile_text(
+            """\
+data customer { email as user.contact.email }
+purpose support "Help" { basis contract }
+permit answer { who anyone may read data customer.email for support }
+forbid sealed { may read when has resource.id and resource.id like "sealed-*" }
+test record "One record is sealed" {
+    at 2026-05-01T09:00:00Z
+    given resource { id = "sealed-1" }
+    check service "a" may read customer.email for support
+    expect deny
+}
+test other "Another one is not" {
+    at 2026-05-01T09:00:00Z
+    given resource { id = "open-1" }
+    check service "a" may read customer.email for support
+    expect permit
+}
+"""
+        )
+    )
+
+    assert [test.is_passed for test in report.outcomes] == [True, True]

@@ -45,6 +45,7 @@ TRUE_OF_SOMETHING = [
     'principal.controller like "A*"',
     'principal.controller != "other"',
     'principal.roles overlaps ["other"] and not (principal.roles within ["other"])',
+    'resource.id like "sealed-*"',
     'recipient.id like "z*"',
     'recipient.id != "other"',
     'recipient.country like "D*"',

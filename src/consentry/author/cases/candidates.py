@@ -99,6 +99,8 @@ def _candidates(
             return [ABSENT, *fixed(channels)]
         case dim.SUBJECT_ID:
             return fixed([DATA_SUBJECT_ID, SOMEBODY, *texts(reads, peers)])
+        case dim.RESOURCE_ID:
+            return [ABSENT, *fixed(texts(reads, peers))]
         case dim.COLLECTED_AT:
             return [ABSENT, *times(reads, peers)]
         case dim.COLLECTED_FOR:

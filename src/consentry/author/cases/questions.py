@@ -110,7 +110,7 @@ def build_request(key: Key, said: Mapping[str, FactValue]) -> Request:
 
 
 _BUILT_IN: Final = frozenset(
-    {dim.SUBJECT_ID, dim.COLLECTED_AT, dim.COLLECTED_FOR, dim.COLLECTED_ON}
+    {dim.SUBJECT_ID, dim.RESOURCE_ID, dim.COLLECTED_AT, dim.COLLECTED_FOR, dim.COLLECTED_ON}
 )
 
 
@@ -122,11 +122,13 @@ def _recipient(whom: FactValue, attributes: dict[str, Value]) -> Recipient | Non
 
 
 def _resource(said: Mapping[str, FactValue], attributes: dict[str, Value]) -> Resource:
+    resource_id = said.get(dim.RESOURCE_ID)
     collected_at = said.get(dim.COLLECTED_AT)
     collected_for = said.get(dim.COLLECTED_FOR)
     collected_on = said.get(dim.COLLECTED_ON)
     assert collected_at is None or isinstance(collected_at, int)
     return Resource(
+        id=str(resource_id) if resource_id is not None else None,
         collected_at_us=collected_at,
         collected_for=tuple(map(str, collected_for)) if isinstance(collected_for, tuple) else (),
         collected_on=str(collected_on) if collected_on is not None else None,

@@ -31,6 +31,7 @@ CHANNEL: Final = "channel"
 NOW: Final = "now"
 HISTORY: Final = "history"
 SUBJECT_ID: Final = "subject.id"
+RESOURCE_ID: Final = "resource.id"
 COLLECTED_AT: Final = "resource.collected_at"
 COLLECTED_FOR: Final = "resource.collected_for"
 COLLECTED_ON: Final = "resource.collected_on"
@@ -46,6 +47,7 @@ _FACTS: Final = {
     "channel": CHANNEL,
     "now_us": NOW,
     "subject_id": SUBJECT_ID,
+    "resource_id": RESOURCE_ID,
     "collected_at_us": COLLECTED_AT,
     "collected_for": COLLECTED_FOR,
     "collected_on": COLLECTED_ON,
