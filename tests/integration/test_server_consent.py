@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -10,8 +11,11 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from server_world import CONSENT, NOW_US, World, call, channel_to, gave, outcome, serving
 
+from consentry.consent.sqlite import SqliteLedger
 from consentry.model.consent import Author, EventKind
 from consentry.v1 import consent_pb2
+from tests.support.consent_events import FakeClock, FakeIds
+from tests.support.consent_events import gave as consented
 
 
 @pytest.fixture
@@ -225,3 +229,54 @@ def test_page_size_out_of_range_is_refused(size: int, world: World) -> None:
         problem = outcome(channel, CONSENT + "ListConsentEvents", request.SerializeToString())
 
     assert "page_size" in reasons(problem)
+
+
+def test_what_was_once_consented_to_can_be_taken_back_when_the_policies_forgot_its_name(
+    tmp_path: Path,
+) -> None:
+    """The name may come back, and the consent with it."""
+    world = World()
+    ledger = SqliteLedger(tmp_path / "ledger.db", clock=FakeClock(), ids=FakeIds())
+    world.ledger = ledger  # type: ignore[assignment]  # a real one in place of the fake
+    ledger.record([consented(1, "bygone", data_subject_id="ada")])
+    taken_back, anothers, misspelt, again = gave(), gave(), gave(), gave()
+    for event in (taken_back, anothers, misspelt):
+        event.kind = consent_pb2.EVENT_KIND_WITHDRAWN
+    for event in (taken_back, anothers, again):
+        event.scope.purpose = "bygone"
+    anothers.subject, misspelt.scope.purpose = "bob", "bygon"
+
+    with serving(world, health_listen=None, http_listen=None):
+        answer = record(world, taken_back)
+        codes = [refused(world, event)[0] for event in (anothers, misspelt, again)]
+    ledger.close()
+
+    assert answer.ledger_position == 2
+    assert codes == [grpc.StatusCode.FAILED_PRECONDITION] * 3
+
+
+def test_without_any_policies_a_person_can_still_take_back_what_was_said(tmp_path: Path) -> None:
+    world = World()
+    ledger = SqliteLedger(tmp_path / "ledger.db", clock=FakeClock(), ids=FakeIds())
+    world.ledger = ledger  # type: ignore[assignment]  # a real one in place of the fake
+    world.policies.current = None
+    ledger.record([consented(1, "bygone", data_subject_id="ada")])
+    taken_back, again, never_said = gave(), gave(), gave()
+    taken_back.kind = never_said.kind = consent_pb2.EVENT_KIND_WITHDRAWN
+    taken_back.scope.purpose = again.scope.purpose = "bygone"
+
+    with serving(world, health_listen=None, http_listen=None):
+        answer = record(world, taken_back)
+        with channel_to(world.bound.grpc[0]) as channel:
+            codes = [
+                outcome(
+                    channel,
+                    CONSENT + "RecordConsent",
+                    consent_pb2.RecordConsentRequest(events=[event]).SerializeToString(),
+                ).code()
+                for event in (again, never_said)
+            ]
+    ledger.close()
+
+    assert answer.ledger_position == 2
+    assert codes == [grpc.StatusCode.UNAVAILABLE] * 2

@@ -6,7 +6,9 @@ from typing import Final
 
 from consentry.consent.errors import LedgerUnavailableError
 from consentry.consent.known_names import KnownNames
-from consentry.model.consent import ConsentEvent
+from consentry.consent.resolver import SubjectView
+from consentry.consent.validate import ScopeName, scope_names
+from consentry.model.consent import NARROWING_KINDS, ConsentEvent
 from consentry.model.ports import Clock
 from consentry.model.program import Program
 from consentry.model.request import FieldViolation
@@ -65,6 +67,7 @@ class ConsentMethods:
         Raises:
             RequestError: an event is malformed.
             UnknownNameError: an event names what the policy set does not have.
+            NotReadyError: there is no policy set, and an event does more than to take back.
             LedgerError: the ledger refused them or could not be written.
         """
         faults = Faults()
@@ -78,7 +81,10 @@ class ConsentMethods:
             for index, event in enumerate(request.events)
         ]
         faults.raise_if_any()
-        unknown = self._unknown_names(events, self._active().program)
+        active = self._policies.current
+        if active is None and not all(self._can_be_taken_back(event) for event in events):
+            raise NotReadyError("no policy set is loaded")
+        unknown = [] if active is None else self._unknown_names(events, active.program)
         if unknown:
             raise UnknownNameError(*unknown[:MAX_REPORTED])
         recorded = self._ledger.record(events)
@@ -169,8 +175,27 @@ class ConsentMethods:
         return [
             violation(f"events[{index}].{entry.field}", f"{entry.kind}_unknown")
             for index, event in enumerate(events)
-            for entry in names.unknown_in(event)
+            for entry in self._never_said(event, names.unknown_in(event))
         ]
+
+    def _can_be_taken_back(self, event: ConsentEvent) -> bool:
+        """Whether an event only narrows what this person said, so that no policies are needed."""
+        names = list(scope_names(event))
+        return event.kind in NARROWING_KINDS and not self._never_said(event, names)
+
+    def _never_said(self, event: ConsentEvent, unknown: list[ScopeName]) -> list[ScopeName]:
+        """Of names that the policies do not have, those that this person cannot narrow either.
+
+        A consent outlives the name in the policies that it was given for, and counts again when the
+        name comes back: so what a person once said something about can always be taken back.
+        """
+        if not unknown or event.kind not in NARROWING_KINDS:
+            return unknown
+        view = self._ledger.view(event.data_subject_id)
+        if not isinstance(view, SubjectView):
+            return unknown
+        said = {(entry.kind, entry.name) for past in view.events for entry in scope_names(past)}
+        return [entry for entry in unknown if (entry.kind, entry.name) not in said]
 
     def _active(self) -> ActivePolicies:
         active = self._policies.current
