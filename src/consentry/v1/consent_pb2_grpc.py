@@ -79,7 +79,8 @@ class ConsentServiceServicer(object):
     def RecordConsent(self, request, context):
         """Records one event or a batch, all or nothing; answers after the events are durable. A purpose,
         tag, data node, channel or regime that the policy set lacks: FAILED_PRECONDITION with
-        google.rpc.BadRequest field violations, since nothing would ever come of such an event.
+        google.rpc.BadRequest field violations, since nothing would ever come of such an event. But what
+        narrows is recorded where this person said something under the same name before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

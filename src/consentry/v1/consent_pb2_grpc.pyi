@@ -36,7 +36,8 @@ class ConsentServiceStub:
     RecordConsent: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentRequest, _consent_pb2.RecordConsentResponse]
     """Records one event or a batch, all or nothing; answers after the events are durable. A purpose,
     tag, data node, channel or regime that the policy set lacks: FAILED_PRECONDITION with
-    google.rpc.BadRequest field violations, since nothing would ever come of such an event.
+    google.rpc.BadRequest field violations, since nothing would ever come of such an event. But what
+    narrows is recorded where this person said something under the same name before.
     """
     GetConsent: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetConsentRequest, _consent_pb2.GetConsentResponse]
     """The effective state for one person, by purpose, with the events behind it."""
@@ -69,7 +70,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     RecordConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentRequest, _consent_pb2.RecordConsentResponse]  # type: ignore[assignment]
     """Records one event or a batch, all or nothing; answers after the events are durable. A purpose,
     tag, data node, channel or regime that the policy set lacks: FAILED_PRECONDITION with
-    google.rpc.BadRequest field violations, since nothing would ever come of such an event.
+    google.rpc.BadRequest field violations, since nothing would ever come of such an event. But what
+    narrows is recorded where this person said something under the same name before.
     """
     GetConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetConsentRequest, _consent_pb2.GetConsentResponse]  # type: ignore[assignment]
     """The effective state for one person, by purpose, with the events behind it."""
@@ -105,7 +107,8 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_consent_pb2.RecordConsentResponse, _abc.Awaitable[_consent_pb2.RecordConsentResponse]]:
         """Records one event or a batch, all or nothing; answers after the events are durable. A purpose,
         tag, data node, channel or regime that the policy set lacks: FAILED_PRECONDITION with
-        google.rpc.BadRequest field violations, since nothing would ever come of such an event.
+        google.rpc.BadRequest field violations, since nothing would ever come of such an event. But what
+        narrows is recorded where this person said something under the same name before.
         """
 
     @_abc_1.abstractmethod
