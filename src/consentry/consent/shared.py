@@ -9,7 +9,7 @@ error. Whatever fails, the two go on; nothing needs a restart.
 What this sidecar records itself is visible here when it is acknowledged: the persons' views are
 made unusable before, and their next readings ask the source for a position that includes it.
 
-Locks: `_lock` guards the feed and `_floor`; it is held for comparisons only. `lease` and
+Locks: `_lock` guards the feed, `_floor` and writes of `lease`; it is held for comparisons only. `lease` and
 `_position` are replaced as wholes and read without.
 """
 
@@ -170,8 +170,10 @@ class SharedLedger:
 
     def mark_damaged(self, problem: LedgerCorruptError) -> None:
         """From now on nothing is recorded, and every view is unavailable."""
-        self._damage = problem
-        self.lease = replace(self.lease, proven_at_us=self._read_us() - self.lease.bound_us - 1)
+        with self._lock:
+            # INVARIANT: in one hold of the lock, as a proof is taken: none comes after it.
+            self._damage = problem
+            self.lease = replace(self.lease, proven_at_us=self._read_us() - self.lease.bound_us - 1)
         self._cells.forget_all(self._position)
 
     def is_connected(self) -> bool:
@@ -291,9 +293,11 @@ class SharedLedger:
         self.recent.add(new, place)
         with self._lock:
             proven_at_us = self._feed.prove(frame, self._read_us())
-        if proven_at_us is not None and self._damage is None:
-            # INVARIANT: after the cells, too: what the lease vouches for is visible.
-            self.lease = Lease(proven_at_us, self._feed.times.lease_us, self._read_us)
+            is_proven = proven_at_us is not None and self._damage is None
+            if proven_at_us is not None and is_proven:
+                # INVARIANT: after the cells, too: what the lease vouches for is visible.
+                self.lease = Lease(proven_at_us, self._feed.times.lease_us, self._read_us)
+        if is_proven:
             self._is_proven.set()
             if not self._is_told_fresh:
                 self._is_told_fresh = True

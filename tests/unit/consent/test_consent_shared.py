@@ -357,5 +357,32 @@ def test_a_damaged_ledger_serves_nothing_any_more(world: World) -> None:
         world.ledger.record([gave(1)])
 
 
+def test_a_proof_that_is_just_being_taken_does_not_outlive_damage(world: World) -> None:
+    """Between the look at the damage and the new lease, which asks the feed for its times."""
+    ledger, feed = world.ledger, world.ledger._feed
+    broken = LedgerCorruptError("broken", 3)
+    marking = threading.Thread(target=ledger.mark_damaged, args=(broken,), daemon=True)
+
+    class Meddling:
+        def __getattr__(self, name: str) -> Any:
+            is_follower = threading.current_thread() is ledger._follower
+            if name == "times" and is_follower and marking.ident is None:
+                marking.start()
+                marking.join(0.2)  # done, or it waits for us
+            return getattr(feed, name)
+
+    ledger._feed = Meddling()  # type: ignore[assignment, misc]  # the moment that matters
+    world.steady.us += 1_000
+    world.tell(gave(1, position=1), elapsed_us=1_000)
+    world.tell(after=1, elapsed_us=1_000)
+    world.session.frames_in.put(LedgerUnavailableError("gone"))
+    world.steady.us += BOUND_US // 2
+    world.source.sessions.get(timeout=WAIT_S)
+    marking.join(WAIT_S)
+
+    assert marking.ident is not None
+    assert ledger.lease.is_over()
+
+
 def test_waiting_for_a_position_ends_in_time(world: World) -> None:
     assert not world.ledger.wait_for(1, 0.01)
