@@ -9,8 +9,8 @@ error. Whatever fails, the two go on; nothing needs a restart.
 What this sidecar records itself is visible here when it is acknowledged: the persons' views are
 made unusable before, and their next readings ask the source for a position that includes it.
 
-Locks: `_lock` guards the feed, `_floor` and writes of `lease`; it is held for comparisons only. `lease` and
-`_position` are replaced as wholes and read without.
+Locks: `_lock` guards the feed, `_floor` and writing `lease`; it is held for comparisons only.
+`lease` and `_position` are replaced as wholes and read without.
 """
 
 from __future__ import annotations
