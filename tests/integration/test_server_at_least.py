@@ -7,7 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
-from server_world import AUTHORIZATION, CONSENT, World, call, channel_to, outcome, question, serving
+from server_world import (
+    AUTHORIZATION,
+    CONSENT,
+    World,
+    call,
+    channel_to,
+    gave,
+    outcome,
+    question,
+    serving,
+)
 
 from consentry.v1 import consent_pb2
 
@@ -77,6 +87,32 @@ def test_a_wait_ends_before_the_callers_deadline_and_says_where_the_ledger_stand
 
     assert problem.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert ledger.waits[0][1] < 2.0
+
+
+def test_a_withdrawal_waits_behind_nobody_who_waits_for_a_position(
+    world: World, ledger: Ledger
+) -> None:
+    raw = question().SerializeToString()
+    with (
+        serving(world, wait_threads=1) as running,
+        channel_to(running.bound.grpc[0]) as channel,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        waiting = [
+            pool.submit(outcome, channel, AUTHORIZATION + "Check", raw, metadata=TOKEN, timeout=30)
+            for _ in range(2)
+        ]
+        assert ledger.arrived.acquire(timeout=10)
+        event = gave(kind=consent_pb2.EVENT_KIND_WITHDRAWN)
+        recording = consent_pb2.RecordConsentRequest(events=[event]).SerializeToString()
+        try:
+            told = call(channel, CONSENT + "RecordConsent", recording, timeout=5)
+        finally:
+            ledger.has_come.set()
+        for answer in waiting:
+            answer.result(20)
+
+    assert consent_pb2.RecordConsentResponse.FromString(told).ledger_position == 1
 
 
 def test_reading_consent_waits_too(world: World, ledger: Ledger) -> None:

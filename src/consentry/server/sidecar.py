@@ -77,6 +77,10 @@ class _Pools:
             "check", threads=options.check_threads, limit=options.check_limit
         )
         self.wait: Final = CallPool("wait", threads=options.wait_threads, limit=options.wait_limit)
+        # Whoever waits for a position may do so for seconds: no withdrawal may wait behind them.
+        self.position: Final = CallPool(
+            "position", threads=options.wait_threads, limit=options.wait_limit
+        )
         # A stream has its thread for as long as it lives: none may wait for another's end.
         self.stream: Final = CallPool(
             "stream", threads=options.stream_limit, limit=options.stream_limit
@@ -84,12 +88,19 @@ class _Pools:
         # These two bound nothing: one only says no, the other serves people with a debugger.
         self.refuse: Final = CallPool("refuse", threads=1, limit=1_000_000)
         self.reflect: Final = CallPool("reflect", threads=2, limit=1_000_000)
-        for pool in (self.check, self.wait, self.stream):
+        for pool in (self.check, self.wait, self.position, self.stream):
             metrics.watch_queue(pool.name, pool.queue_depth)
             metrics.watch_in_flight(pool.name, pool.count_in_flight)
 
     def shutdown(self) -> None:
-        for pool in (self.check, self.wait, self.stream, self.refuse, self.reflect):
+        for pool in (
+            self.check,
+            self.wait,
+            self.position,
+            self.stream,
+            self.refuse,
+            self.reflect,
+        ):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -194,7 +205,7 @@ class Sidecar:
         return {
             method: replace(
                 entries[method],
-                waiting=entry(method, waiting(behaviour, wait_for), self.pools.wait),
+                waiting=entry(method, waiting(behaviour, wait_for), self.pools.position),
             )
             for method, behaviour in behaviours.items()
         }
