@@ -112,7 +112,7 @@ def facts_of(world: World, request: Request) -> dict[str, Any]:
         "subject": request.data_subject.attributes if request.data_subject else {},
         "recipient": to.attributes if to else {},
         "resource": resource.attributes,
-        "controller": {"country": _country(world)},
+        "controller": _controller(world),
         "context": request.context,
         "signal": request.signals,
     }
@@ -140,12 +140,13 @@ def facts_of(world: World, request: Request) -> dict[str, Any]:
     return {name: fact for name, fact in facts.items() if fact is not None}
 
 
-def _country(world: World) -> str | None:
-    """The controller's country, as the mission tells it."""
+def _controller(world: World) -> dict[str, str | None]:
+    """The controller's name and country, as the mission tells them."""
     for module in world.house:
         for declared in module.declarations:
             if isinstance(declared, Mission):
                 for told in declared.fields:
-                    if told.name.text == "controller" and told.country is not None:
-                        return told.country.value
-    return None
+                    if told.name.text == "controller":
+                        country = None if told.country is None else told.country.value
+                        return {"name": told.value.value or None, "country": country}
+    return {}

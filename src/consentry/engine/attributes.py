@@ -145,11 +145,13 @@ class AttributeTable:
 
 
 def controller_attributes(table: AttributeTable, mission: Mission | None) -> Mapping[str, Value]:
-    """What is known of the controller: the mission's country, and defaults.
+    """What is known of the controller: name and country by the mission, and defaults.
 
     A request does not describe the controller, so nothing about it is ever required.
     """
     sent: dict[str, Value] = {}
+    if mission is not None and mission.controller:
+        sent["name"] = mission.controller
     if mission is not None and mission.country:
         sent["country"] = mission.country
     return table.controller.bind(sent, [], may_lack=True) if table.controller else NO_ATTRIBUTES

@@ -258,3 +258,27 @@ test other "Another one is not" {
     )
 
     assert [test.is_passed for test in report.outcomes] == [True, True]
+
+
+@pytest.mark.parametrize(("name", "effect"), [("Acme", "deny"), ("Another", "permit")])
+def test_rule_about_the_controller_sees_the_name_that_the_mission_tells(
+    name: str, effect: str
+) -> None:
+    report = run_policy_tests(
+        compile_text(
+            f"""\
+mission "We help" {{ controller "{name}" in "DE" contact "a@acme.example" }}
+data customer {{ email as user.contact.email }}
+purpose support "Help" {{ basis contract }}
+permit answer {{ who anyone may read data customer.email for support }}
+forbid acme {{ may read when has controller.name and controller.name == "Acme" }}
+test it "It is told" {{
+    at 2026-05-01T09:00:00Z
+    check service "a" may read customer.email for support
+    expect {effect}
+}}
+"""
+        )
+    )
+
+    assert [test.is_passed for test in report.outcomes] == [True]

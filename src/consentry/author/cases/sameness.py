@@ -109,7 +109,7 @@ def world_print(side: Side) -> Print:
     return (
         tuple(sorted((name, tuple(sorted(tags))) for name, tags in program.actions.items())),
         tuple(sorted(program.channels)),
-        mission.country if mission is not None else "",
+        (mission.controller, mission.country) if mission is not None else ("", ""),
         tuple(s for s in program.attributes if s.owner.value == "controller"),
     )
 
