@@ -80,6 +80,10 @@ def _row(program: Program, wording: Wording, rule: Rule) -> RecordRow:
     leaves = leaves_of(program, rule)
     every = range(len(program.purposes))
     purposes = purpose_roots(program, every if rule.purposes is None else rule.purposes)
+    # What stands below a purpose may have a basis and a time of its own.
+    whole = [
+        node for node in program.purposes if rule.purposes is None or node.index in rule.purposes
+    ]
     nodes = data_roots(program, leaves)
     mission = program.mission or Mission()
     gaps = _gaps(program, wording, rule, purposes, leaves)
@@ -88,12 +92,12 @@ def _row(program: Program, wording: Wording, rule: Rule) -> RecordRow:
     cells = (
         wording.text("rule", rule.name, rule.text),
         _joined(wording.text("purpose", node.path, node.text) for node in purposes),
-        _joined(dict.fromkeys(wording.basis(node.basis) for node in purposes)),
+        _joined(dict.fromkeys(basis for node in whole for basis in _bases(node, wording))),
         _joined(wording.text("data", root) for root in sorted(roots)),
         _joined(wording.text("data", node.path, node.text) for node in nodes),
         _joined(wording.party(party) for party in _receiving(rule)),
         _joined(countries) or wording.phrase("none"),
-        _joined(dict.fromkeys(wording.duration(rule.keep or node.keep) for node in purposes)),
+        _joined(dict.fromkeys(wording.duration(rule.keep or node.keep) for node in whole)),
         _joined(_measures(program, wording, rule)) or wording.phrase("none"),
         mission.controller,
         mission.contact,
@@ -101,6 +105,14 @@ def _row(program: Program, wording: Wording, rule: Rule) -> RecordRow:
         _joined(gaps),
     )
     return RecordRow(name=rule.name, cells=cells, gaps=tuple(gaps))
+
+
+def _bases(node: PurposeNode, wording: Wording) -> list[str]:
+    under = [
+        f"{wording.basis(basis)} ({wording.phrase('under')} {regime})"
+        for regime, basis in node.basis_under
+    ]
+    return under if node.basis is None and under else [wording.basis(node.basis), *under]
 
 
 def _receiving(rule: Rule) -> list[Party]:

@@ -99,3 +99,24 @@ def test_page_has_a_row_for_each_activity_and_escapes() -> None:
     assert page.count("<tr data-rule=") == len(rows)
     assert "<b>We" not in page
     assert program.digest in page
+
+
+def test_row_tells_each_basis_and_each_time_of_all_its_purposes() -> None:
+    row = cells(
+        """
+use gdpr
+data customer "Customers" { email "E-mail address" as user.contact.email }
+purpose news "What is new" {
+    basis consent  keep 30 days
+    purpose bills "Bills" { basis contract  keep 5 years }
+}
+purpose proof "Proof" { basis legal_obligation under gdpr  keep 1 year }
+permit mail "We write" { who service "mailer" may read data customer.email for news, proof }
+"""
+    )
+
+    assert row["purposes"] == "What is new; Proof"
+    assert row["retention"] == "30 days; 5 years; 1 year"
+    assert "you agreed" in row["basis"]
+    assert "(under gdpr)" in row["basis"]
+    assert row["basis"].count(";") == 2
