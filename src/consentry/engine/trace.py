@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, Self, TypeAlias
+from typing import Final, TypeAlias
 
 from consentry.engine.bind import check_shape, find_unknowns, leaves_of
 from consentry.engine.evaluate import evaluate
@@ -30,6 +30,7 @@ from consentry.engine.matching import (
 from consentry.engine.reasons import in_order
 from consentry.engine.regimes import ask, ask_first, explain_no, find_duties
 from consentry.engine.run import Run, find_governing, in_force
+from consentry.engine.trace_timing import Timing
 from consentry.model.consent import ConsentView, Standing, Track
 from consentry.model.decision import Decision, Effect, LeafDecision
 from consentry.model.program import HOUSE, Regime, Rule
@@ -142,7 +143,7 @@ def _permit(one: NearRule, group: Group, run: _TracedRun, used: LinkedRule | Non
     run.facts.basis = group.house.basis
     first: RuleTrace | None = None
     for _ in _askings(run, "", is_read=rule.reads_ledger, reads_consent=rule.reads_consent):
-        told = _permit_asked(one, run, is_used=rule is used)
+        told = _permit_asked(one, run, is_used=rule is used, is_missed=used is None)
         if told.holds == TRUE:
             return told
         first = first or told
@@ -150,19 +151,23 @@ def _permit(one: NearRule, group: Group, run: _TracedRun, used: LinkedRule | Non
     return first
 
 
-def _permit_asked(one: NearRule, run: _TracedRun, *, is_used: bool) -> RuleTrace:
+def _permit_asked(one: NearRule, run: _TracedRun, *, is_used: bool, is_missed: bool) -> RuleTrace:
+    """`is_missed`: no permit held, so that the engine looked which one came nearest."""
     rule = one.rule
     facts = run.facts
     fixed = {"data": one.has_data, "may": one.has_action, "basis": one.has_basis}
-    with _Timing(run) as timing:
+    with Timing(run) as keeping:
         is_kept = not is_retention_over(rule, run)
-        if facts.collected_at_us is not None and (rule.keep or facts.purpose.keep) is not None:
-            fixed["keep"] = is_kept
-        holds = applies(rule, run) if one.misses == 0 and is_kept else FALSE
+    if facts.collected_at_us is not None and (rule.keep or facts.purpose.keep) is not None:
+        fixed["keep"] = is_kept
+    with Timing(run) as timing:
+        holds = applies(rule, run) if one.misses == 0 else FALSE
         clauses = _clauses(rule, run, fixed)
+    if holds == TRUE or is_missed:  # only then is the retention's end one of the answer's
+        timing.add(keeping)
     return RuleTrace(
         rule=rule.rule,
-        holds=holds,
+        holds=holds if is_kept else FALSE,
         clauses=clauses,
         parts=_parts(rule, run),
         missing=missing_facts(rule, run),
@@ -178,7 +183,7 @@ def _regime(
     regime: Regime, test: Test | None, group: Group, run: _TracedRun, decided: LeafDecision
 ) -> RegimeTrace:
     facts = run.facts
-    with _Timing(run) as timing:
+    with Timing(run) as timing:
         governing = _governing(regime, test, run)
     if not governing.has_say:
         return RegimeTrace(
@@ -304,7 +309,7 @@ def _is_laid_on(rule: LinkedRule, decided: LeafDecision) -> bool:
 
 
 def _rule(rule: LinkedRule, run: _TracedRun, *, is_used: bool = False) -> RuleTrace:
-    with _Timing(run) as timing:
+    with Timing(run) as timing:
         holds = applies(rule, run)
         clauses = _clauses(rule, run, {})
     return RuleTrace(
@@ -368,7 +373,7 @@ def _parts(rule: LinkedRule, run: _TracedRun) -> tuple[PartTrace, ...]:
     """The parts of the condition in this asking; none where the ledger's are not what they are."""
     if rule.tests is None or run.mode != AS_IT_IS:
         return ()
-    with _Timing(run):
+    with Timing(run):
         return tuple(
             PartTrace(text=text, holds=test(run.facts)) for text, test in run.parts_of(rule.rule)
         )
@@ -380,19 +385,3 @@ def _no_parts(_rule: Rule) -> tuple[tuple[str, Test], ...]:
 
 def _tri(holds: bool) -> Tri:  # noqa: FBT001  # a conversion
     return TRUE if holds else FALSE
-
-
-class _Timing:
-    """Notes when what is asked within it may change by time alone."""
-
-    def __init__(self, run: _TracedRun) -> None:
-        self._facts = run.facts
-        self._before_us: int | None = None
-        self.changes_at_us: int | None = None
-
-    def __enter__(self) -> Self:
-        self._before_us, self._facts.horizon_us = self._facts.horizon_us, None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.changes_at_us, self._facts.horizon_us = self._facts.horizon_us, self._before_us
