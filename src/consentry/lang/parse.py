@@ -128,7 +128,8 @@ class _Reader:
         self._pieces: list[Piece] = []
         self._is_skipping = False
         self._is_whole = True
-        self._problems_before = 0
+        # Whether odd text in the open declaration, already told, explains what does not fit.
+        self._is_explained = False
         self._braces: list[Piece] = []
         # `}` that will come for blocks given up at a declaration at the margin.
         self._strays = 0
@@ -137,15 +138,17 @@ class _Reader:
         self._depth = 0
 
     def read(self) -> ParseResult:
-        seen = self._problems.count
+        told = self._problems.count
         for piece in self._scanner.pieces():
+            is_odd = self._problems.count > told
             if len(self._declarations) >= self._limits.max_declarations:
                 self._refuse_more(piece)
                 break
-            self._take(piece, seen)
+            self._take(piece, is_odd=is_odd)
             self._before = piece
-            seen = self._problems.count
+            told = self._problems.count
         else:
+            self._is_explained |= self._problems.count > told
             self._end()
         module = Module(
             file=self._source.name,
@@ -155,8 +158,11 @@ class _Reader:
         diagnostics = self._problems.diagnostics()
         return ParseResult(module=module, diagnostics=diagnostics, is_whole=self._is_whole)
 
-    def _take(self, piece: Piece, seen: int) -> None:
-        """One piece: ends, starts or goes on with a declaration."""
+    def _take(self, piece: Piece, *, is_odd: bool) -> None:
+        """One piece: ends, starts or goes on with a declaration. `is_odd`: its text, or what was
+        stepped over before it, has been told to be wrong.
+        """
+        self._is_explained |= is_odd
         if self._is_skipping:
             if not self._starts_again(piece):
                 self._track_braces(piece)
@@ -175,7 +181,7 @@ class _Reader:
             if piece.type == "RBRACE" and self._strays:
                 self._strays -= 1
                 return
-            self._problems_before = seen
+            self._is_explained = is_odd
             self._state = self._lark.parse_interactive()
         if not self._is_too_deep(piece):
             self._feed(piece)
@@ -183,10 +189,11 @@ class _Reader:
 
     def _feed(self, piece: Piece) -> None:
         assert self._state is not None
+        told = self._problems.count
         try:
             self._state.feed_token(piece)
         except UnexpectedToken:
-            self._recover(piece)
+            self._recover(piece, is_read_wrong=self._problems.count > told)
         else:
             self._note(piece)
 
@@ -195,13 +202,14 @@ class _Reader:
         if self._first is None:
             self._first = piece
 
-    def _recover(self, piece: Piece) -> None:
-        """Reports the piece, unless a problem of the text in this declaration explains it; reads on
-        as if the word stood there that was meant, or else skips to the next declaration.
+    def _recover(self, piece: Piece, *, is_read_wrong: bool = False) -> None:
+        """Reports the piece, unless odd text in this declaration explains it, or what stands before
+        the piece has just been told to be wrong; reads on as if the word stood there that was
+        meant, or else skips to the next declaration.
         """
         if self._mend(piece):
             return
-        is_quiet = self._problems.count > self._problems_before
+        is_quiet = self._is_explained or is_read_wrong
         is_full = self._problems.is_full
         situation = self._situation(with_accepted=not (is_quiet or is_full))
         is_start = self._first is not None and self._is_start_after_mistake(piece)
@@ -215,7 +223,7 @@ class _Reader:
             self._strays += len(self._braces)
             self._braces.clear()
             self._reset()
-            self._problems_before = self._problems.count
+            self._is_explained = False
             self._state = self._lark.parse_interactive()
             self._is_whole = False
             self._feed(piece)
@@ -236,7 +244,7 @@ class _Reader:
         return True
 
     def _mend_quietly(self, piece: Piece) -> bool:
-        if self._problems.count > self._problems_before:
+        if self._is_explained:
             return False
         situation = self._situation(with_accepted=False)
         repair = find_repair(self._lark, self._pieces, piece, situation)
@@ -247,7 +255,8 @@ class _Reader:
             self._finish()
         self._state, self._pieces = repair.state, repair.pieces
         self._first = self._pieces[0]
-        self._problems_before = self._problems.count
+        if not repair.is_next_read:
+            self._feed(piece)
         return True
 
     def _is_misplaced_start(self, piece: Piece) -> bool:
@@ -334,7 +343,7 @@ class _Reader:
             return
         if END in self._choices() and not self._braces and self._finish():
             return
-        if self._problems.count == self._problems_before:
+        if not self._is_explained:
             self._problems.add(explain_end(self._situation(with_accepted=True)))
 
     def _situation(self, *, with_accepted: bool) -> Situation:

@@ -54,7 +54,8 @@ class Repair:
     """How to read on: `state` stands behind `pieces`, the declaration's as they were taken.
 
     `wrong` is the misspelt piece and `situation` that in which it stood. With `ends_before` the
-    declaration that was open ends before `wrong`, which starts the next one.
+    declaration that was open ends before `wrong`, which starts the next one. Without `is_next_read`
+    the word after `wrong` is misspelt too, and is still to be read.
     """
 
     wrong: Piece
@@ -62,6 +63,7 @@ class Repair:
     state: InteractiveParser
     pieces: list[Piece]
     ends_before: bool = False
+    is_next_read: bool = True
 
 
 def find_repair(
@@ -117,10 +119,23 @@ def _find_repair_before(
     if meant is None or meant not in accepted:
         return None
     taken = retyped(before, meant)
+    read = [*pieces[:-1], taken]
     try:
         state.feed_token(taken)
-        state.feed_token(wrong)
+        is_misspelt_too = _is_misspelt(wrong, _accepted(state))
+        if not is_misspelt_too:
+            state.feed_token(wrong)
+            read.append(wrong)
     except UnexpectedToken:
         return None
     stood = replace(situation, before=pieces[-2], accepted=accepted)
-    return Repair(wrong=before, situation=stood, state=state, pieces=[*pieces[:-1], taken, wrong])
+    return Repair(
+        wrong=before, situation=stood, state=state, pieces=read, is_next_read=not is_misspelt_too
+    )
+
+
+def _is_misspelt(piece: Piece, accepted: frozenset[str]) -> bool:
+    """Whether a word that cannot stand here is near to a keyword that can."""
+    if piece.type != "NAME" or piece.type in accepted:
+        return False
+    return nearest_keyword(str(piece), accepted) in accepted
