@@ -12,6 +12,7 @@ from consentry.compiler.conditions import ConditionCompiler
 from consentry.compiler.load import Loaded
 from consentry.compiler.names import Names, check_head
 from consentry.compiler.symbols import Symbols
+from consentry.diagnostics.suggest import closest
 from consentry.lang.tree import AttributeDecl, Attributes, Name
 from consentry.model.program import AttributeSpec, Owner
 from consentry.model.values import Value
@@ -51,6 +52,8 @@ def _declare(
         names.report.unknown("R210", "owner of attributes", head.name, owners)
         # Whose attributes they were meant to be is not known: nobody's raise a second message.
         names.poisoned.update(f"{o}.{a.name.text}" for o in owners for a in declaration.attributes)
+        for attribute in declaration.attributes:
+            _type_of(attribute, names)
         return
     owner = Owner(head.name.text)
     for attribute in declaration.attributes:
@@ -77,6 +80,9 @@ def _declare_one(
         return
     if (type_name := _type_of(attribute, names)) is None:
         names.poisoned.add(path)
+        meant = closest(attribute.type.text, TYPES)
+        if attribute.default is not None and meant is not None:
+            typing.constant(attribute.default, meant)
         return
     default: Value | None = None
     if attribute.default is not None:
@@ -115,13 +121,11 @@ def _type_of(attribute: AttributeDecl, names: Names) -> str | None:
     """The type by its name in the language; None when it is wrong."""
     word, item = attribute.type, attribute.item_type
     if item is not None:
-        if word.text != "list":
-            _report_type(word, ["list"], names)
-            return None
-        if item.text not in ITEM_TYPES:
-            _report_type(item, list(ITEM_TYPES), names)
-            return None
-        return f"list of {item.text}"
+        wrong = [(word, ["list"])] if word.text != "list" else []
+        wrong += [(item, list(ITEM_TYPES))] if item.text not in ITEM_TYPES else []
+        for name, known in wrong:
+            _report_type(name, known, names)
+        return None if wrong else f"list of {item.text}"
     if word.text == "list":
         names.report.error(
             "R211",

@@ -29,6 +29,7 @@ from consentry.compiler.conditions_polarity import check_polarity
 from consentry.compiler.conditions_problems import Problems
 from consentry.compiler.conditions_sets import Memberships
 from consentry.compiler.conditions_values import Values
+from consentry.compiler.expressions import names_in
 from consentry.compiler.symbols import Symbols
 from consentry.diagnostics.span import Span
 from consentry.diagnostics.suggest import closest
@@ -123,8 +124,15 @@ class Checker:
             case _:
                 logic = self._atom(expr)
                 if logic is None:
+                    self._tell_the_rest(expr)
                     return None
                 return logic if self._is_allowed(logic, expr.span) else None
+
+    def _tell_the_rest(self, expr: Expr) -> None:
+        """Where one part is wrong, what else is: names that could be nothing."""
+        for name in names_in(expr):
+            if not self._problems.has_told(name.span):
+                self.names.tell_unknown(name.text, name.span)
 
     def _is_allowed(self, logic: Logic, span: Span) -> bool:
         # `between` is two comparisons, with a place of their own.

@@ -252,6 +252,8 @@ class Names:
         owner = name.partition(".")[0]
         if owner in _OWNERS:
             known = [f"{o}.{n}" for o, n in self.symbols.attributes] + [*_PLAIN]
+            # One that is declared wrongly is still what its users mean.
+            known += self.symbols.poisoned
             same = [key for key in known if key.startswith(owner + ".")]
             self._problems.unknown("T301", "attribute", name, span, same)
             return
@@ -261,6 +263,35 @@ class Names:
         roots += ["otherwise"] if self._role is ConditionRole.GOVERNS else []
         roots += [f"{o}.{n}" for o, n in self.symbols.attributes]
         self._problems.unknown("T300", "name", name, span, roots)
+
+    def tell_unknown(self, name: str, span: Span) -> None:
+        """A diagnostic for a name that would be nothing wherever it stood."""
+        symbols = self.symbols
+        owner, _, rest = name.partition(".")
+        if rest and owner in {*_OWNERS, "consent", "rights"}:
+            if self._role is not ConditionRole.GOVERNS:
+                self.operand(name, span)
+            return
+        words = {
+            *(
+                word
+                for kind in ("action", "channel", "basis", "kind", "author")
+                for word in self._words(kind)
+            ),
+            *symbols.purpose_names,
+            *symbols.uses,
+            *symbols.data_names,
+            *symbols.categories,
+            *symbols.tags,
+            *symbols.qualities,
+            *(set_name for _, set_name in symbols.sets),
+            *_PLAIN,
+            "now",
+            "consent",
+            "otherwise",
+        }
+        if name not in words | symbols.poisoned:
+            self._problems.unknown("T300", "name", name, span, words)
 
     def word(self, name: str, type_name: str, span: Span) -> Operand | None:
         """A word of the vocabulary as a value of `type_name`, or None with a diagnostic."""

@@ -40,6 +40,10 @@ class Problems:
         help_ = f"did you mean `{near}`?" if near else ""
         self.error(code, f"unknown {what} `{name}`", span, f"no {what} with this name", help_)
 
+    def has_told(self, span: Span) -> bool:
+        """Whether one of the last diagnostics is about this place."""
+        return any(diagnostic.span == span for diagnostic in self.diagnostics[-8:])
+
     def _add(self, diagnostic: Diagnostic) -> None:
         if diagnostic not in self.diagnostics[-8:]:
             self.diagnostics.append(diagnostic)

@@ -17,21 +17,22 @@ from consentry.lang.tree import (
     Like,
     ListLiteral,
     Literal,
+    Name,
     Not,
     Or,
     Ref,
 )
 
 
-def names_in(expression: Expr) -> Iterator[str]:
+def names_in(expression: Expr) -> Iterator[Name]:
     """All names that an expression mentions as values, in no particular order."""
     waiting: list[Expr] = [expression]
     while waiting:
         match waiting.pop():
             case Ref(name=name) | Has(name=name):
-                yield name.text
+                yield name
             case Is(left=left, name=name):
-                yield name.text
+                yield name
                 waiting.append(left)
             case Like(left=left):
                 waiting.append(left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from consentry.compiler.attributes import BUILT_IN
@@ -10,6 +11,7 @@ from consentry.compiler.lookup import check_party
 from consentry.compiler.names import check_head
 from consentry.compiler.resolved import Resolved
 from consentry.compiler.rule_book import RuleBook
+from consentry.diagnostics.suggest import closest
 from consentry.lang.tables import ABSENT, WORDS, is_absent, is_moment
 from consentry.lang.tree import (
     Check,
@@ -107,16 +109,17 @@ class _TestChecker:
 
     def _check_given(self, facts: GivenFacts) -> None:
         owners = [owner.value for owner in Owner]
-        if facts.owner.text not in owners:
+        owner: str | None = facts.owner.text
+        if owner not in owners:
             self._report.unknown("R210", "owner of attributes", facts.owner, owners)
-        else:
-            self._check_facts(Owner(facts.owner.text), facts.values)
+            owner = closest(facts.owner.text, owners)
+        if owner is not None:
+            self._check_facts(Owner(owner), facts.values)
 
     def _check_table(self, table: CheckTable) -> None:
         """A table's own mistakes once, and those of its check and of each row that it changes."""
         self._check_check(table.check)
-        if not self._check_columns(table.columns):
-            return
+        columns = self._checked_columns(table.columns)
         for row in table.rows:
             if len(row.values) != len(table.columns):
                 self._report.error(
@@ -126,22 +129,27 @@ class _TestChecker:
                     label="one value for each column, then `expect`",
                 )
                 continue
-            for column, cell in zip(table.columns, row.values, strict=True):
-                self._check_cell(column, cell)
+            for column, cell in zip(columns, row.values, strict=True):
+                if column is not None:
+                    self._check_cell(column, cell)
             self._check_expect(row.expect)
 
-    def _check_columns(self, columns: Sequence[Name]) -> bool:
-        is_good = True
+    def _checked_columns(self, columns: Sequence[Name]) -> list[Name | None]:
+        """The columns as they were meant; None where nobody can tell."""
+        known = [f"{o}.{n}" for o, n in self._symbols.attributes]
+        known += [f"{o.value}.{n}" for o, names in BUILT_IN.items() for n in names]
+        known = [*WORDS, *sorted(known)]
+        found: list[Name | None] = []
         for column in columns:
-            name = column.text.rpartition(".")[2]
-            known = [f"{o}.{n}" for o, n in self._symbols.attributes]
-            known += [f"{o.value}.{n}" for o, names in BUILT_IN.items() for n in names]
-            if column.text in WORDS or column.text in known:
+            if column.text in known:
+                found.append(column)
                 continue
-            is_good = False
-            if not self._symbols.poisoned & {name, column.text}:
-                self._report.unknown("C420", "column", column, [*WORDS, *sorted(known)])
-        return is_good
+            meant = None
+            if not self._symbols.poisoned & {column.text.rpartition(".")[2], column.text}:
+                self._report.unknown("C420", "column", column, known)
+                meant = closest(column.text, known)
+            found.append(None if meant is None else replace(column, text=meant))
+        return found
 
     def _check_cell(self, column: Name, cell: Expr) -> None:
         owner, _, name = column.text.partition(".")
@@ -179,12 +187,18 @@ class _TestChecker:
                 self._conditions.constant(value.value, _BUILT_IN_TYPES.get(key, "text"))
             elif path not in self._symbols.poisoned:
                 known = {n for o, n in self._symbols.attributes if o == owner.value}
-                self._report.unknown(
-                    "R220",
-                    f"attribute of `{owner.value}`",
-                    value.key,
-                    known | BUILT_IN.get(owner, frozenset()),
-                )
+                known |= BUILT_IN.get(owner, frozenset())
+                known |= {
+                    path.partition(".")[2]
+                    for path in self._symbols.poisoned
+                    if path.startswith(f"{owner.value}.")
+                }
+                self._report.unknown("R220", f"attribute of `{owner.value}`", value.key, known)
+                meant = closest(key, known)
+                # A word is no value but `true` and `false`, whatever the attribute is.
+                if meant is not None and isinstance(value.value, Ref):
+                    as_meant = replace(value, key=replace(value.key, text=meant))
+                    self._check_facts(owner, (as_meant,))
 
     def _check_event(self, event: GivenEvent) -> None:
         if event.verb.text not in VERBS:

@@ -181,4 +181,4 @@ def _names_in_conditions(loaded: Loaded) -> Iterable[str]:
 def _names_in_clauses(clauses: Iterable[Clause]) -> Iterable[str]:
     conditions = [c for c in clauses if c.word in {W.WHEN, W.UNLESS, W.GOVERNS}]
     for expression in expressions_of(conditions):
-        yield from names_in(expression)
+        yield from (name.text for name in names_in(expression))

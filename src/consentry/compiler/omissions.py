@@ -79,7 +79,7 @@ def _of_regime(
         for fact, span, why in _of_condition(clause, symbols, narrows=True):
             yield _note(name.text, fact, span, why)
         for expr in () if is_one_certain else expressions_of((clause,)):
-            for fact in dict.fromkeys(names_in(expr)):
+            for fact in dict.fromkeys(name.text for name in names_in(expr)):
                 if fact.startswith("subject."):
                     yield _note(name.text, fact, expr.span, _PERHAPS)
 
@@ -136,7 +136,7 @@ def _is_sent(name: Name) -> bool:
 
 def _defaults(part: Expr, symbols: Symbols) -> Iterator[tuple[str, Span, str]]:
     attributes = symbols.attributes
-    for text in dict.fromkeys(names_in(part)):
+    for text in dict.fromkeys(name.text for name in names_in(part)):
         owner, _, name = text.partition(".")
         spec = attributes.get((owner, name))
         if spec is not None and spec.default is not None:

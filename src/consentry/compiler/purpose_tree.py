@@ -179,6 +179,7 @@ def _bases(table: ClauseTable, names: Names) -> tuple[tuple[str, Name], ...]:
         regime = clause.second.text if isinstance(clause.second, Name) else ""
         if isinstance(clause.second, Name) and regime not in names.regimes:
             names.report.unknown("R216", "regime", clause.second, names.regimes)
+            check_basis(names.report, value, names.bases)
             continue
         if (earlier := found.get(regime)) is not None:
             names.report.error(
