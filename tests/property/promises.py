@@ -14,6 +14,7 @@ from consentry.model.consent import ConsentEvent, EventKind
 from consentry.model.decision import Effect
 from consentry.model.request import Request
 from consentry.model.values import Value
+from consentry.model.vocabulary import TAG_CONTACTING, TAG_DISCLOSURE
 
 NARROWING = [
     EventKind.WITHDRAWN, EventKind.REFUSED, EventKind.OBJECTED, EventKind.OPTED_OUT,
@@ -79,8 +80,29 @@ def find_breaches(
     yield from breach("a further forbid", forbidden - before, trial.extra_forbid)
     fact, poorer = random.choice(omissions(request))
     fields = permitted(trial.policies, poorer, events) - before
-    if fields and not is_told(fact, trial.told_facts):
-        yield from breach("a fact left out", fields, fact)
+    if not is_told(fact, trial.told_facts):
+        explained = _explained_by_language(trial.policies, request, events, fact)
+        yield from breach("a fact left out", fields - explained, fact)
+
+
+def _explained_by_language(
+    policies: PolicySet, request: Request, events: Sequence[ConsentEvent], fact: str
+) -> set[str]:
+    """Fields that no rule, but the language says may widen: a consent for some channels (or
+    recipients) covers an action that needs none, unless the request says one that it does not.
+    """
+    tag, scope_reason = {
+        "channel": (TAG_CONTACTING, "consent_scope_channel"),
+        "recipient": (TAG_DISCLOSURE, "consent_scope_recipient"),
+    }.get(fact, ("", ""))
+    if not tag or tag in policies.linked.program.actions.get(request.action, {tag}):
+        return set()
+    decision = ask_engine(policies, request, events, NOW_US)
+    return {
+        leaf.data
+        for leaf in decision.leaves
+        if {finding.reason for finding in leaf.findings} == {scope_reason}
+    }
 
 
 def is_told(fact: str, told: frozenset[str]) -> bool:
