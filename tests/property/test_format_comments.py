@@ -24,7 +24,7 @@ def sound_texts() -> dict[str, str]:
     """Every policy of the project that has no syntax error."""
     found = {}
     for path in sorted(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.policy")):
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")  # a mark may stand first only
         if not parse_module(Source(path.name, text)).diagnostics:
             found[str(path.relative_to(ROOT))] = text
     return found

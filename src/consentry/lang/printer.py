@@ -44,7 +44,8 @@ class _Line:
     """A line to be, with the place in the source that it stands for.
 
     `hang` is where broken lines go on, from the line's own start. `is_close` marks a closing brace,
-    before which a comment belongs to the block. `gap` asks for a blank line before.
+    before which a comment belongs to the block. `gap` asks for a blank line before; so does a
+    comment above a line that `is_next`, for read again the two neighbours are no longer adjacent.
     """
 
     level: int
@@ -53,6 +54,7 @@ class _Line:
     hang: int = INDENT
     is_close: bool = False
     gap: bool = False
+    is_next: bool = False
     comments: list[str] = field(default_factory=list)
     trailing: list[str] = field(default_factory=list)
 
@@ -66,6 +68,7 @@ def format_module(module: Module) -> str:
         block = list(printer.declaration(declaration, 0))
         if before is not None:
             block[0].gap = not _is_group(before[0], before[1], declaration, len(block))
+            block[0].is_next = True
         before = (declaration, len(block))
         lines += block
     after = _place_comments(lines, module.comments)
@@ -110,7 +113,7 @@ def _written(lines: list[_Line], after: list[str]) -> str:
         # Two comments cannot end one line: the first ones move above it.
         above = [*line.comments, *line.trailing[:-1]]
         margin = " " * (INDENT * line.level)
-        if line.gap:
+        if line.gap or (line.is_next and above):
             rows.append("")
         inner = margin + " " * INDENT if line.is_close else margin
         rows += [inner + comment for comment in above]
@@ -273,6 +276,7 @@ class _Printer:
             block = list(self.declaration(one, level + 1))
             if before is not None:
                 block[0].gap = not _is_group(before[0], before[1], one, len(block))
+                block[0].is_next = True
             elif inner:
                 block[0].gap = True
             before = (one, len(block))
