@@ -11,7 +11,7 @@ import pytest
 
 from consentry.pdp.bundle import read_bundle
 from tests.support.bundles import FORBID, PERMIT, Keys, bundle_server
-from tests.support.sidecar import RunningSidecar, running_sidecar, wait_for_event
+from tests.support.sidecar import RunningSidecar, running_sidecar
 
 
 def metrics_of(sidecar: RunningSidecar) -> str:
@@ -43,13 +43,13 @@ def test_sidecar_follows_signed_bundles_and_refuses_others(tmp_path: Path, worke
             server.offer(second, '"2"')
             sidecar.process.send_signal(signal.SIGHUP)
             for _ in range(int(workers)):
-                wait_for_event(sidecar.process, "policy_loaded")
+                sidecar.heard.wait_for("policy_loaded")
             assert digest_of(sidecar) == digests[1]
 
             server.offer(first, '"1"')
             sidecar.process.send_signal(signal.SIGHUP)
             for _ in range(int(workers)):
-                assert wait_for_event(sidecar.process, "policy_refused")["code"] == "F551"
+                assert sidecar.heard.wait_for("policy_refused")["code"] == "F551"
             assert digest_of(sidecar) == digests[1]
             assert 'consentry_policy_load_total{result="failed"}' in metrics_of(sidecar)
 

@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from consentry.client import Client, ConsentryError, Decision, Subject, event, service
 from tests.support.history import Answer, History, Recording
-from tests.support.sidecar import read_on, wait_for_event
+from tests.support.sidecar import Heard, wait_for_event
 
 PURPOSE: Final = "mailing"
 POLICY: Final = """\
@@ -181,7 +181,7 @@ def fleet(count: int, *flags: str, first: int = 0, **environment: str) -> Iterat
             )
             stack.callback(process.kill)
             ready = wait_for_event(process, "ready")
-            read_on(process)
+            Heard(process)
             return Member(number, process, ready)
 
         with ThreadPoolExecutor(4) as pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +20,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class RunningSidecar:
-    """Where it answers, and its process."""
+    """Where it answers, its process, and what it said since it was ready."""
 
     process: subprocess.Popen[str]
+    heard: Heard
     target: str
     socket: str
     http: str
@@ -51,20 +54,42 @@ def wait_for_event(process: subprocess.Popen[str], event: str) -> dict[str, Any]
     raise RuntimeError(f"the sidecar left with {process.wait()}:\n{''.join(said)}")
 
 
-def read_on(process: subprocess.Popen[str]) -> None:
-    """Reads what the sidecar says from now on, in a thread, and forgets it.
+class Heard:
+    """Reads what a sidecar says from now on, in a thread, and keeps its latest events.
 
     A pipe that nobody reads fills up, and what then is said is not told.
     """
-    said = process.stdout
-    assert said is not None
 
-    def read() -> None:
-        with said:
-            for _ in said:
-                pass
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self._said = process.stdout
+        self._entries: deque[dict[str, Any]] = deque(maxlen=1_000)
+        self._has_more = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
 
-    threading.Thread(target=read, daemon=True).start()
+    def _read(self) -> None:
+        with self._said:
+            for line in self._said:
+                with contextlib.suppress(ValueError):
+                    entry = json.loads(line)
+                    with self._has_more:
+                        self._entries.append(entry)
+                        self._has_more.notify_all()
+
+    def wait_for(self, event: str, patience_s: float = 60.0) -> dict[str, Any]:
+        """The next entry of `event`; those before it are forgotten.
+
+        Raises:
+            RuntimeError: it did not come.
+        """
+        with self._has_more:
+            while True:
+                while self._entries:
+                    entry = self._entries.popleft()
+                    if entry.get("event") == event:
+                        return entry
+                if not self._has_more.wait(patience_s):
+                    raise RuntimeError(f"the sidecar did not say {event}")
 
 
 @contextmanager
@@ -86,9 +111,9 @@ def running_sidecar(policies: Path, state: Path, *flags: str) -> Iterator[Runnin
         )
         try:
             ready = wait_for_event(process, "ready")
-            read_on(process)
             yield RunningSidecar(
                 process=process,
+                heard=Heard(process),
                 target=next(a for a in ready["grpc"].split() if not a.startswith("unix:")),
                 socket=socket,
                 http=ready["http"],
