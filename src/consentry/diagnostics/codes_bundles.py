@@ -75,7 +75,7 @@ CODES: Final[tuple[CodeInfo, ...]] = (
         "A bundle pins the law packs that it was built and tested with. This release has another"
         " text of one of them, so that other decisions would come of it than those that were"
         " tested. Build the bundle again with this release.",
-        "shop.bundle was built with the pack gdpr of an older release",
+        "shop.bundle was built with a pack of an older release",
         "shop.bundle was built with the release that loads it",
     ),
     about_files(
