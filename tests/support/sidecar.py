@@ -65,7 +65,8 @@ class Heard:
         self._said = process.stdout
         self._entries: deque[dict[str, Any]] = deque(maxlen=1_000)
         self._has_more = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
 
     def _read(self) -> None:
         with self._said:
@@ -75,6 +76,10 @@ class Heard:
                     with self._has_more:
                         self._entries.append(entry)
                         self._has_more.notify_all()
+
+    def end(self) -> None:
+        """Waits until all was read and the pipe is closed; the process has left before."""
+        self._thread.join(timeout=10)
 
     def wait_for(self, event: str, patience_s: float = 60.0) -> dict[str, Any]:
         """The next entry of `event`; those before it are forgotten.
@@ -109,11 +114,13 @@ def running_sidecar(policies: Path, state: Path, *flags: str) -> Iterator[Runnin
             text=True,
             env={k: v for k, v in os.environ.items() if not k.startswith("CONSENTRY_")},
         )
+        heard: Heard | None = None
         try:
             ready = wait_for_event(process, "ready")
+            heard = Heard(process)
             yield RunningSidecar(
                 process=process,
-                heard=Heard(process),
+                heard=heard,
                 target=next(a for a in ready["grpc"].split() if not a.startswith("unix:")),
                 socket=socket,
                 http=ready["http"],
@@ -121,6 +128,10 @@ def running_sidecar(policies: Path, state: Path, *flags: str) -> Iterator[Runnin
             )
         finally:
             stop(process)
+            if heard is not None:
+                heard.end()
+            elif process.stdout is not None:
+                process.stdout.close()
 
 
 def stop(process: subprocess.Popen[str]) -> None:
