@@ -53,9 +53,9 @@ from consentry.consent.sqlite_rows import (
     head_in,
     insert_row,
     ledger_id_in,
-    moment_in,
     rows_after,
     used_keys,
+    view_in,
 )
 from consentry.consent.sqlite_schema import FileLock, identity_of, ledger_errors, open_writer
 from consentry.consent.trouble import Trouble
@@ -382,13 +382,6 @@ class SqliteLedger:
     def _load(self, data_subject_id: str) -> SubjectView:
         self._refuse_damage()
         with ledger_errors(), self._readers.connection() as reader, reader:
-            # One transaction: the position is that of the very state the events are read from.
-            position, newest_us = moment_in(reader)
-            events = events_of(reader, data_subject_id)
+            view = view_in(reader, data_subject_id, self._clock.now_us())
         self._read_trouble.end()
-        return SubjectView(
-            events=events,
-            revision=events[-1].position if events else 0,
-            position=position,
-            read_at_us=max(self._clock.now_us(), newest_us),
-        )
+        return view

@@ -29,6 +29,7 @@ from consentry.consent.sqlite_rows import (
     moment_in,
     newest_position,
     rows_after,
+    view_in,
 )
 from consentry.consent.sqlite_schema import identity_of, ledger_errors
 from consentry.consent.trouble import Trouble
@@ -178,13 +179,6 @@ class SqliteFollower:
     def _load(self, data_subject_id: str) -> SubjectView:
         self._refuse_damage()
         with ledger_errors(), self._readers.connection() as reader, reader:
-            # One transaction: the position is that of the very state the events are read from.
-            position, newest_us = moment_in(reader)
-            events = events_of(reader, data_subject_id)
+            view = view_in(reader, data_subject_id, self._clock.now_us())
         self._read_trouble.end()
-        return SubjectView(
-            events=events,
-            revision=events[-1].position if events else 0,
-            position=position,
-            read_at_us=max(self._clock.now_us(), newest_us),
-        )
+        return view

@@ -12,6 +12,7 @@ from consentry.consent.chain import Head, Row, Verification
 from consentry.consent.erasure import Erasable
 from consentry.consent.errors import LedgerCorruptError
 from consentry.consent.event_codec import decode_event, received_at_in
+from consentry.consent.resolver import SubjectView
 from consentry.model.consent import ConsentEvent
 
 TAIL_COUNT: Final = 1_000
@@ -138,6 +139,20 @@ def moment_in(connection: apsw.Connection) -> tuple[int, int]:
         "SELECT position, public FROM event ORDER BY position DESC LIMIT 1"
     ).fetchone()
     return (0, 0) if row is None else (row[0], received_at_in(row[1]))
+
+
+def view_in(connection: apsw.Connection, data_subject_id: str, now_us: int) -> SubjectView:
+    """A person's view. To be read in one transaction, so that its position is that of the very
+    state the events are read from; `now_us` is the clock's, never before the newest event.
+    """
+    position, newest_us = moment_in(connection)
+    events = events_of(connection, data_subject_id)
+    return SubjectView(
+        events=events,
+        revision=events[-1].position if events else 0,
+        position=position,
+        read_at_us=max(now_us, newest_us),
+    )
 
 
 def check_database(connection: apsw.Connection) -> None:

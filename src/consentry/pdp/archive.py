@@ -63,18 +63,8 @@ class PolicyArchive:
         """
         place = self._place(digest)
         self._folder.mkdir(parents=True, exist_ok=True)
-        with self._alone():
+        with alone_in(self._folder):  # workers of one sidecar keep the same set at the same time
             self._keep(place, digest, sources, packs, compiler_version)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        # Workers of one sidecar keep the same set at the same time.
-        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
 
     def _keep(
         self,
@@ -196,5 +186,16 @@ def make_durable(folder: Path) -> None:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Holds the folder against every other process that asks for it this way."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(fd)

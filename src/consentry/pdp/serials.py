@@ -9,17 +9,13 @@ reads it verifies it anew.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import operator
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from consentry.pdp.archive import make_durable, write_new_file
+from consentry.pdp.archive import alone_in, make_durable, write_new_file
 from consentry.pdp.bundle import BundleError
 
 _FILE: Final = "highest.json"
@@ -72,7 +68,7 @@ class SerialRecord:
         """
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._alone():
+            with alone_in(self._folder):
                 former = self.read()
                 if former is None or former.serial < serial.serial:
                     said = {"serial": serial.serial, "manifest_digest": serial.manifest_digest}
@@ -92,12 +88,3 @@ class SerialRecord:
         write_new_file(new, content)
         new.replace(self._folder / name)
         make_durable(self._folder)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
