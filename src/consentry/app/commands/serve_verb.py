@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
+from consentry.app.arrivals import Arrivals, arriving_signals
 from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
 from consentry.app.mounts import find_ephemeral_mount
 from consentry.app.output import err
@@ -183,7 +181,7 @@ def _serve(settings: Settings) -> int:
 
     configure_logging(settings.log.level, sys.stdout)
     is_many = settings.server.workers > 1
-    with _signals() as arrived:
+    with arriving_signals() as arrived:
         try:
             application = Supervisor(settings) if is_many else Application(settings)
         except AddressInUseError as problem:
@@ -207,7 +205,7 @@ def _serve(settings: Settings) -> int:
             application.close()
 
 
-def _live(application: Application | Supervisor, arrived: queue.SimpleQueue[int]) -> int:
+def _live(application: Application | Supervisor, arrived: Arrivals) -> int:
     """From the first load to the end."""
     settings = application.settings
     log.info("settings", extra={"settings": settings.model_dump_json()})
@@ -227,7 +225,7 @@ def _live(application: Application | Supervisor, arrived: queue.SimpleQueue[int]
         },
     )
     while True:
-        number = arrived.get()
+        number = arrived.wait()
         if number == getattr(signal, "SIGHUP", None):
             again = application.reload()
             if again.is_refused:
@@ -238,18 +236,13 @@ def _live(application: Application | Supervisor, arrived: queue.SimpleQueue[int]
         return ExitCode.OK
 
 
-def _drain_until_second_signal(
-    application: Application | Supervisor, arrived: queue.SimpleQueue[int]
-) -> None:
+def _drain_until_second_signal(application: Application | Supervisor, arrived: Arrivals) -> None:
     """Drains; a further SIGTERM or SIGINT cuts that short."""
     done = threading.Event()
 
     def hurry() -> None:
         while not done.is_set():
-            try:
-                number = arrived.get(timeout=0.2)
-            except queue.Empty:
-                continue
+            number = arrived.wait_for(0.2)
             if number in (signal.SIGTERM, signal.SIGINT):
                 application.stop()
                 return
@@ -265,24 +258,3 @@ def _tell_refusal(diagnostics: Sequence[Diagnostic], sources: Sequence[Source]) 
     from consentry.diagnostics.render import render_text  # noqa: PLC0415 - seldom needed
 
     err().line(render_text(diagnostics, {source.name: source for source in sources}).rstrip("\n"))
-
-
-@contextmanager
-def _signals() -> Iterator[queue.SimpleQueue[int]]:
-    """Signals as they arrive, from before anything is built; former handlers come back at the end.
-
-    SimpleQueue.put is re-entrant, so a handler may call it whatever it interrupts.
-    """
-    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
-
-    def take(number: int, _frame: FrameType | None) -> None:
-        arrived.put(number)
-
-    names = ("SIGTERM", "SIGINT", "SIGHUP")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    former = {number: signal.signal(number, take) for number in numbers}
-    try:
-        yield arrived
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
