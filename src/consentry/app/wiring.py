@@ -23,6 +23,7 @@ from consentry.app.system import ProcessIds, SystemClock
 from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.cache import AnswerCache
 from consentry.pdp.decision_point import CacheMode, DecisionPoint
+from consentry.pdp.lasting_compiler import LastingCompiler
 from consentry.pdp.past_policies import PastPolicies
 from consentry.pdp.policy_store import LoadResult, PolicyStore
 from consentry.pdp.snapshot import Snapshot
@@ -104,7 +105,7 @@ class Application:
         )
         self.ledger = opened.ledger
         archive = PolicyArchive(state / ARCHIVE_FOLDER)
-        self._open_policies(clock, archive)
+        self._open_policies(clock, archive, opening)
         cache = settings.cache
         self.point = DecisionPoint(
             policies=self.store,
@@ -151,8 +152,12 @@ class Application:
         self.store.on_change(statements.note_change)
         return statements
 
-    def _open_policies(self, clock: SystemClock, archive: PolicyArchive) -> None:
+    def _open_policies(
+        self, clock: SystemClock, archive: PolicyArchive, opening: ExitStack
+    ) -> None:
         settings, packs = self.settings.policies, read_packs()
+        compiler = LastingCompiler()
+        opening.callback(compiler.close)
         self.source = policy_source(self.settings, packs)
         self.store = PolicyStore(
             read_sources=self.source.read,
@@ -162,6 +167,7 @@ class Application:
             archive=archive,
             max_age_s=settings.max_age_s,
             admit=self.source.admit,
+            compile_again=compiler.compile,
         )
         is_remote = settings.url is not None
         self.watcher = PolicyWatcher(

@@ -17,7 +17,7 @@ from consentry.compiler.conditions import ConditionCompiler
 from consentry.compiler.data_tree import build_data_tree
 from consentry.compiler.givens import check_tests
 from consentry.compiler.lint import lint, warn_about_misspelt_bases
-from consentry.compiler.load import Loaded, load_all
+from consentry.compiler.load import Loaded, Parse, load_all
 from consentry.compiler.lookup import Lookup
 from consentry.compiler.mission import build_mission
 from consentry.compiler.names import Names
@@ -31,6 +31,7 @@ from consentry.compiler.symbols import Symbols
 from consentry.compiler.words import declare_words
 from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Source
+from consentry.lang.parse import parse_module
 from consentry.lang.tree import Module, RuleDecl
 from consentry.model.program import Mission, Program, Rule, RuleKind
 
@@ -59,16 +60,21 @@ class CompileResult:
 
 
 def compile_policies(
-    sources: Sequence[Source], packs: Mapping[str, Source], *, now_us: int | None = None
+    sources: Sequence[Source],
+    packs: Mapping[str, Source],
+    *,
+    now_us: int | None = None,
+    parse: Parse = parse_module,
 ) -> CompileResult:
     """Compile the author's files with the packs at hand, by their name.
 
     The order of `sources` does not matter. `core` and, where no regime is used or declared,
     `strict` take part if they are among `packs`. The program never depends on `now_us`; with it
-    come the warnings about what is over and what will soon change.
+    come the warnings about what is over and what will soon change. `parse` reads the author's
+    files; one that remembers trees saves what has not changed (`compiler.kept`).
     """
     report = Report()
-    loaded = load_all(sources, packs, report)
+    loaded = load_all(sources, packs, report, parse)
     names = Names(report)
     declare_words(loaded, names)
     regimes = collect_regimes(loaded, names)

@@ -8,11 +8,11 @@ takes part where `use` names it, so that a new law needs a file and nothing else
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeAlias
 
 from consentry.compiler.report import Report
 from consentry.diagnostics.span import Source, Span
@@ -33,6 +33,9 @@ from consentry.lang.tree import (
 
 CORE_PACK: Final = "core"
 STRICT_PACK: Final = "strict"
+Parse: TypeAlias = Callable[[Source], ParseResult]
+"""Reads one file; gives what `parse_module` gives, be it from memory."""
+
 OWN_PACKS: Final = "packs/"
 """Where an author's own packs stand, below the folder of the policy set."""
 
@@ -61,14 +64,19 @@ class Loaded:
                         yield declaration, is_pack
 
 
-def load_all(sources: Sequence[Source], packs: Mapping[str, Source], report: Report) -> Loaded:
+def load_all(
+    sources: Sequence[Source],
+    packs: Mapping[str, Source],
+    report: Report,
+    parse: Parse = parse_module,
+) -> Loaded:
     """Parse the author's files and the packs they use."""
     loaded = Loaded()
     in_order = sorted(sources, key=lambda source: source.name)
     ordered = [source for source in in_order if not source.name.startswith(OWN_PACKS)]
     own = _own_packs([s for s in in_order if s.name.startswith(OWN_PACKS)], packs, report)
     packs = {**packs, **own}
-    loaded.house = tuple(_parse(source, report) for source in ordered)
+    loaded.house = tuple(_take(parse(source), report) for source in ordered)
     _load_pack(CORE_PACK, packs, loaded, report)
     for module in loaded.house:
         _load_used(module, packs, loaded, report)
@@ -124,10 +132,6 @@ def _warn_about_unused(name: str, source: Source, report: Report) -> None:
 @lru_cache(maxsize=64)
 def _parsed_pack(source: Source) -> ParseResult:
     return parse_module(source)
-
-
-def _parse(source: Source, report: Report) -> Module:
-    return _take(parse_module(source), report)
 
 
 def _take(result: ParseResult, report: Report) -> Module:

@@ -81,7 +81,8 @@ class PolicyStore:
     """Owns the current snapshot. `current` from any thread; loads one at a time.
 
     `admit` is asked with the digest of what was read last, just before that becomes or stays
-    active; an error that it gives refuses the set.
+    active; an error that it gives refuses the set. `compile_again` compiles what a reload finds,
+    where that is another compiler than the one for what callers want validated.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class PolicyStore:
         admit: Callable[[str], tuple[Diagnostic, ...]] = lambda _: (),
         compile_here: Compile = compile_policies,
         compile_apart: Compile = compile_in_child,
+        compile_again: Compile | None = None,
         link: Callable[[Program], LinkedProgram] = engine_link,
         settle: Callable[[], None] = settle_heap,
     ) -> None:
@@ -108,6 +110,7 @@ class PolicyStore:
         self._admit = admit
         self._compile_here = compile_here
         self._compile_apart = compile_apart
+        self._compile_again = compile_apart if compile_again is None else compile_again
         self._link = link
         self._settle = settle
         self._load_lock = threading.Lock()
@@ -148,7 +151,7 @@ class PolicyStore:
                 fault = problem("F524", "the policy set is being loaded now")
                 return self._refused((fault,), ())
             self._is_awaited = True
-        return self._load(self._compile_apart)
+        return self._load(self._compile_again)
 
     def reload_if_changed(self) -> bool:
         """`reload` for the watcher; False where it failed for a reason that may pass by itself."""
