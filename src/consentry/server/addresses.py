@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import grp
 import os
 import socket
 import stat
@@ -66,8 +67,9 @@ def parse_host_port(text: str, *, insecure_off_loopback: bool = False) -> HostPo
     address = HostPort(host, int(port))
     if not address.is_loopback and not insecure_off_loopback:
         raise AddressError(
-            f"{text} can be reached from other machines without TLS;"
-            " listen on 127.0.0.1 or on a Unix socket, or set insecure_off_loopback"
+            f"{text} can be reached from other machines, without TLS or by callers that nobody"
+            " knows; give it TLS and identities, listen on 127.0.0.1 or on a Unix socket, or set"
+            " insecure_off_loopback"
         )
     return address
 
@@ -75,9 +77,15 @@ def parse_host_port(text: str, *, insecure_off_loopback: bool = False) -> HostPo
 class SocketPath:
     """A Unix socket path that is ours from `claim` to `release`."""
 
-    def __init__(self, text: str, *, mode: int) -> None:
+    def __init__(self, text: str, *, mode: int, group: str = "") -> None:
+        """`group` is a group's name or number; "": the group of this process.
+
+        Raises:
+            AddressError: the path cannot be used, or there is no such group.
+        """
         self.path: Final = Path(text.removeprefix(UNIX_PREFIX))
         self._mode = mode
+        self._group = None if not group else _group_number(group)
         self._lock: int | None = None
         if not self.path.name or len(os.fsencode(self.path)) > _MAX_SOCKET_PATH:
             raise AddressError(f"{text!r}: a socket path has 1 to {_MAX_SOCKET_PATH} bytes")
@@ -131,11 +139,20 @@ class SocketPath:
 
     def bind(self, bind: Callable[[str], int]) -> None:
         """Have `bind` make the socket, with our mode from its first moment on."""
-        before = os.umask(0o777 & ~self._mode)
+        # Another group's bits are not to let our own group in meanwhile.
+        first = self._mode if self._group is None else self._mode & 0o700
+        before = os.umask(0o777 & ~first)
         try:
             bind(f"{UNIX_PREFIX}{self.path}")
         finally:
             os.umask(before)
+        if self._group is not None:
+            try:
+                os.chown(self.path, -1, self._group)
+            except OSError as problem:
+                raise AddressError(
+                    f"{self.path}: cannot be given to its group: {os.strerror(problem.errno or 0)}"
+                ) from problem
         self.path.chmod(self._mode)
 
     def release(self) -> None:
@@ -149,6 +166,15 @@ class SocketPath:
         if self._lock is not None:
             self.path.unlink(missing_ok=True)
         self.release()
+
+
+def _group_number(group: str) -> int:
+    if group.isascii() and group.isdigit():
+        return int(group)
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise AddressError(f"there is no group {group!r} on this machine") from None
 
 
 def open_tcp_socket(address: HostPort) -> socket.socket:

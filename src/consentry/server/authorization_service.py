@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from consentry.model.request import RequestError
+from consentry.server.admission import admitted
 from consentry.server.at_least import MAX_WAIT_S, WaitFor
+from consentry.server.callers import ANYBODY, Caller, NotPermittedError
 from consentry.server.calls import Call, RawBehaviour, check_correlation_id
 from consentry.server.errors import item_error
 from consentry.server.faults import malformed, violation
@@ -23,9 +25,17 @@ class AuthorizationMethods:
     """Behaviours of the service; any thread may run them."""
 
     def __init__(
-        self, decider: Decider, *, max_batch_items: int, wait_for: WaitFor | None = None
+        self,
+        decider: Decider,
+        max_batch_items: int,
+        *,
+        wait_for: WaitFor | None = None,
+        note_refusal: Callable[[NotPermittedError], None] = lambda _: None,
     ) -> None:
-        """`wait_for` waits for a ledger position that a question in a stream names."""
+        """`wait_for` waits for a ledger position that a question in a stream names; `note_refusal`
+        is told of a question that its caller may not ask, where that does not end the call.
+        """
+        self._note_refusal: Final = note_refusal
         self._decider: Final = decider
         self._wait_for: Final = wait_for
         self._max_batch_items: Final = max_batch_items
@@ -44,19 +54,22 @@ class AuthorizationMethods:
     def check_stream(self, requests: Iterator[bytes], stream: OpenStream) -> Iterator[bytes]:
         """The answers of one CheckStream, in the order of the questions; none ends it."""
         for raw in stream.read(requests):
-            yield self._stream_item(raw, stream.call.at_least)
+            yield self._stream_item(raw, stream.call)
 
-    def _stream_item(self, raw: bytes, at_least: int) -> bytes:
+    def _stream_item(self, raw: bytes, call: Call) -> bytes:
         reply = wire_pb2.RawStreamResponse()
         try:
             item = wire_pb2.RawStreamRequest.FromString(raw)
             name = check_correlation_id(item.correlation_id, "correlation_id")
             reply.correlation_id = name
-            at_least = max(at_least, item.at_least)
+            at_least = max(call.at_least, item.at_least)
+            check = item.check
+            if call.caller is not ANYBODY:
+                check = self._admitted(check, call.caller)
             if at_least and self._wait_for is not None:
                 self._wait_for(at_least, MAX_WAIT_S)
             reply.response = self._decider.check_bytes(
-                item.check, correlation_id=name, at_least=at_least
+                check, correlation_id=name, at_least=at_least
             )
         except DecodeError:
             reply.error.CopyFrom(item_error(malformed()))
@@ -66,6 +79,8 @@ class AuthorizationMethods:
 
     def check(self, raw: bytes, call: Call) -> bytes:
         """The answer to one question."""
+        if call.caller is not ANYBODY:
+            raw = admitted(raw, call.caller)
         return self._decider.check_bytes(
             raw, correlation_id=call.correlation_id, at_least=call.at_least
         )
@@ -85,15 +100,17 @@ class AuthorizationMethods:
             raise RequestError(violation("items", REQUIRED))
         if len(batch.items) > self._max_batch_items:
             raise RequestError(violation("items", TOO_MANY))
-        bad: dict[int, RequestError] = {}
+        bad: dict[int, Exception] = {}
+        caller = call.caller
         items: list[tuple[bytes, str]] = []
         for index, item in enumerate(batch.items):
             try:
                 name = check_correlation_id(item.correlation_id, "correlation_id")
-            except RequestError as problem:
+                check = item.check if caller is ANYBODY else self._admitted(item.check, caller)
+            except (RequestError, NotPermittedError) as problem:
                 bad[index] = problem
             else:
-                items.append((item.check, name))
+                items.append((check, name))
         answers = iter(self._decider.check_batch(items, at_least=call.at_least))
         reply = wire_pb2.RawBatchResponse()
         for index in range(len(batch.items)):
@@ -103,3 +120,10 @@ class AuthorizationMethods:
             else:
                 reply.results.add().error.CopyFrom(item_error(answer))
         return reply.SerializeToString()
+
+    def _admitted(self, raw: bytes, caller: Caller) -> bytes:
+        try:
+            return admitted(raw, caller)
+        except NotPermittedError as problem:
+            self._note_refusal(problem)
+            raise

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 
 from consentry.model.request import RequestError
+from consentry.server.callers import ANYBODY, Caller, NotPermittedError
 from consentry.server.errors import DeadlineError, grpc_status, status_of
 from consentry.server.faults import malformed, violation
 from consentry.server.text_checks import find_text_fault
@@ -36,18 +37,22 @@ class Call:
     """What a caller said beside the request.
 
     `correlation_id` is its name for the call, `at_least` the ledger position that the answer must
-    include, `remaining_s` how long it waits for it (told with a position only).
+    include, `remaining_s` how long it waits for it (told with a position only). `caller` is who was
+    proven to call.
     """
 
     correlation_id: str = ""
     at_least: int = 0
     remaining_s: float = math.inf
+    caller: Caller = ANYBODY
 
 
 NO_CALL: Final = Call()
 
 RawBehaviour: TypeAlias = Callable[[bytes, Call], bytes]
 GrpcBehaviour: TypeAlias = Callable[[bytes, grpc.ServicerContext], bytes]
+Enter: TypeAlias = Callable[[object, grpc.ServicerContext], Caller]
+"""(metadata, context) -> who calls one method; raises where they are unknown or may not."""
 
 _Question = TypeVar("_Question", bound=Message)
 
@@ -55,7 +60,9 @@ _Question = TypeVar("_Question", bound=Message)
 class Guard(Protocol):
     """Wraps a behaviour for one method."""
 
-    def __call__(self, method: str, behaviour: RawBehaviour) -> GrpcBehaviour:
+    def __call__(
+        self, method: str, behaviour: RawBehaviour, enter: Enter | None = None
+    ) -> GrpcBehaviour:
         """The behaviour as grpcio may call it: it answers or aborts, and raises nothing else."""
         ...
 
@@ -76,7 +83,7 @@ def typed(
     return on_bytes
 
 
-def read_call(metadata: object, remaining_s: float | None = None) -> Call:
+def read_call(metadata: object, remaining_s: float | None = None, caller: Caller = ANYBODY) -> Call:
     """What the call's metadata say to us; everything else in them is ignored.
 
     Raises:
@@ -92,9 +99,9 @@ def read_call(metadata: object, remaining_s: float | None = None) -> Call:
             at_least = int(value)
             if at_least > _MAX_POSITION:
                 raise RequestError(violation(AT_LEAST, "bad_position"))
-    if not correlation_id and not at_least:
+    if not correlation_id and not at_least and caller is ANYBODY:
         return NO_CALL
-    return Call(correlation_id, at_least, math.inf if remaining_s is None else remaining_s)
+    return Call(correlation_id, at_least, math.inf if remaining_s is None else remaining_s, caller)
 
 
 def check_correlation_id(value: str, field: str) -> str:
@@ -108,15 +115,24 @@ def check_correlation_id(value: str, field: str) -> str:
     return value
 
 
-def build_guard(metrics: Metrics) -> Guard:
-    """The guard that counts in `metrics`."""
+def build_guard(
+    metrics: Metrics, note_refusal: Callable[[NotPermittedError], None] = lambda _: None
+) -> Guard:
+    """The guard that counts in `metrics`; `note_refusal` is told what a behaviour refuses."""
 
-    def guard(method: str, behaviour: RawBehaviour) -> GrpcBehaviour:
+    def guard(method: str, behaviour: RawBehaviour, enter: Enter | None = None) -> GrpcBehaviour:
         _, service, name = method.split("/")
         labels = ("unary", service, name)
         started = metrics.grpc_started.cell(*labels)
         handled_ok = metrics.grpc_handled.cell(*labels, "OK")
         seconds = metrics.grpc_handling_seconds.histogram(*labels)
+
+        def inside(raw: bytes, call: Call) -> bytes:
+            try:
+                return behaviour(raw, call)
+            except NotPermittedError as problem:
+                note_refusal(problem)
+                raise
 
         @functools.wraps(behaviour)
         def guarded(raw: bytes, context: grpc.ServicerContext) -> bytes:
@@ -129,7 +145,10 @@ def build_guard(metrics: Metrics) -> Guard:
                 remaining_s = context.time_remaining()
                 if remaining_s == 0:
                     raise DeadlineError  # noqa: TRY301  # one way out for all errors
-                answer = behaviour(raw, read_call(context.invocation_metadata(), remaining_s))
+                metadata = context.invocation_metadata()
+                caller = ANYBODY if enter is None else enter(metadata, context)
+                call = read_call(metadata, remaining_s, caller)
+                answer = behaviour(raw, call) if enter is None else inside(raw, call)
             except BaseException as problem:  # noqa: BLE001  # else grpcio sends its text out
                 status = status_of(problem, method)
             else:

@@ -13,6 +13,8 @@ from consentry.model.ports import Clock
 from consentry.model.program import Program
 from consentry.model.request import FieldViolation
 from consentry.pdp.errors import NotReadyError, NotYetThereError
+from consentry.server.admission import require_scope
+from consentry.server.callers import Right, covers
 from consentry.server.calls import Call, RawBehaviour, typed
 from consentry.server.consent_codec import decode_event, encode_event
 from consentry.server.errors import UnknownNameError
@@ -60,12 +62,13 @@ class ConsentMethods:
         }
 
     def record_consent(
-        self, request: wire.RecordConsentRequest, _call: Call
+        self, request: wire.RecordConsentRequest, call: Call
     ) -> wire.RecordConsentResponse:
         """Records all events or none; comes back when they are durable.
 
         Raises:
             RequestError: an event is malformed.
+            NotPermittedError: an event reaches further than the caller's purposes.
             UnknownNameError: an event names what the policy set does not have.
             NotReadyError: there is no policy set, and an event does more than to take back.
             LedgerError: the ledger refused them or could not be written.
@@ -81,6 +84,8 @@ class ConsentMethods:
             for index, event in enumerate(request.events)
         ]
         faults.raise_if_any()
+        for said in request.events:
+            require_scope(said.scope, call.caller)
         active = self._policies.current
         if active is None and not all(self._can_be_taken_back(event) for event in events):
             raise NotReadyError("no policy set is loaded")
@@ -109,12 +114,15 @@ class ConsentMethods:
 
         Raises:
             RequestError: there is no subject, or a purpose is unknown or malformed.
+            NotPermittedError: a purpose that is asked for is none of the caller's.
             LedgerUnavailableError: the state cannot be read now.
         """
         faults = Faults()
         faults.check_required(request.subject, "subject")
         wanted = faults.names(tuple(request.purposes), "purposes", 1_000)
         faults.raise_if_any()
+        for name in wanted:
+            call.caller.require(Right.READ_CONSENT, name)
         active = self._active()
         program = active.program
         for index, name in enumerate(wanted):
@@ -126,11 +134,15 @@ class ConsentMethods:
         if not view.is_available:
             raise LedgerUnavailableError("the state of consent cannot be read")
         now_us = self._clock.now_us()
-        nodes = [program.purposes[program.purpose_names[name]] for name in wanted]
+        mine = call.caller.identity.purposes_of(Right.READ_CONSENT)
+        nodes = [
+            node
+            for node in [program.purposes[program.purpose_names[name]] for name in wanted]
+            or program.purposes
+            if covers(mine, node.path)
+        ]
         return wire.GetConsentResponse(
-            purposes=[
-                purpose_state(program, node, view, now_us) for node in nodes or program.purposes
-            ],
+            purposes=[purpose_state(program, node, view, now_us) for node in nodes],
             ledger_position=position,
             policy_digest=active.digest,
         )
@@ -158,9 +170,12 @@ class ConsentMethods:
         position = self._position(call)
         events = self._ledger.list_events(request.subject, after, size + 1)
         page = events[:size]
+        mine = call.caller.identity.purposes_of(Right.READ_CONSENT)
         has_more = len(events) > size
         return wire.ListConsentEventsResponse(
-            events=[encode_event(event) for event in page],
+            events=[
+                encode_event(event) for event in page if covers(mine, event.scope.purpose or "")
+            ],
             next_page_token=(
                 self._tokens.make(request.subject, page[-1].position) if has_more else ""
             ),

@@ -6,6 +6,8 @@
 | unknown names in an event | FAILED_PRECONDITION                                                 |
 | state errors              | UNAVAILABLE or FAILED_PRECONDITION                                  |
 | a key used twice          | ALREADY_EXISTS                                                      |
+| an unknown caller         | UNAUTHENTICATED, whatever was wrong with what it showed             |
+| a right it does not have  | PERMISSION_DENIED, without a word about who has it                  |
 | nothing found             | NOT_FOUND                                                           |
 | bugs                      | INTERNAL with an opaque id, found again in the log                  |
 """
@@ -34,6 +36,7 @@ from consentry.consent.errors import (
 )
 from consentry.model.request import FieldViolation, RequestError
 from consentry.pdp.errors import NotReadyError, NotYetThereError, UnknownPolicySetError
+from consentry.server.callers import NotAuthenticatedError, NotPermittedError
 from consentry.server.faults import violation
 from consentry.server.text_checks import LIMIT_CODES
 from consentry.v1 import decision_pb2
@@ -141,6 +144,14 @@ _PLAIN: Final[tuple[tuple[type[BaseException], int, str, str], ...]] = (
         "ledger_diverged", "the consent ledger does not hold what was taken from it",
     ),
     (LedgerCorruptError, code_pb2.DATA_LOSS, "ledger_corrupt", "the consent ledger is damaged"),
+    (
+        NotAuthenticatedError, code_pb2.UNAUTHENTICATED,
+        "unauthenticated", "it is not known who calls",
+    ),
+    (
+        NotPermittedError, code_pb2.PERMISSION_DENIED,
+        "not_permitted", "this caller may not do this",
+    ),
     (LeavingError, code_pb2.UNAVAILABLE, "draining", "this sidecar leaves; ask another"),
     (DeadlineError, code_pb2.DEADLINE_EXCEEDED, "deadline_exceeded", "the time was up"),
 )  # fmt: skip

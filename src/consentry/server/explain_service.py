@@ -16,6 +16,8 @@ from consentry.model.consent import ConsentView
 from consentry.model.ports import Clock
 from consentry.model.request import Request
 from consentry.pdp.errors import NotReadyError, NotYetThereError
+from consentry.server.admission import admit_question
+from consentry.server.callers import Right
 from consentry.server.calls import Call, RawBehaviour, typed
 from consentry.server.decode import decode_request
 from consentry.server.errors import TooManyCallsError
@@ -90,6 +92,7 @@ class ExplainMethods:
         if request.HasField("at"):
             now_us = decode_time(request.at, "at", faults)
         faults.raise_if_any()
+        admit_question(request.check, call.caller, Right.EXPLAIN)
         question = decode_request(request.check)
         if not self._room.acquire(blocking=False):
             raise TooManyCallsError("explain")

@@ -11,13 +11,15 @@ import grpc
 
 from consentry.server.addresses import (
     UNIX_PREFIX,
+    AddressError,
     AddressInUseError,
     SocketPath,
     open_tcp_socket,
     parse_host_port,
 )
+from consentry.server.certificates import ServerCertificates
 from consentry.server.door import Door, Entry
-from consentry.server.options import ServerOptions
+from consentry.server.options import Listen, ServerOptions, Tls
 
 
 def channel_options(options: ServerOptions) -> tuple[tuple[str, int], ...]:
@@ -42,7 +44,7 @@ class GrpcServer:
     """One grpcio server: bound by `bind`, serving from `start` to `stop`.
 
     Owned by one thread. `default_threads` run what chose no pool of its own: health. Addresses that
-    other machines can reach are refused unless `insecure_off_loopback`.
+    other machines can reach are refused unless they are secured, or `insecure_off_loopback`.
     """
 
     def __init__(
@@ -52,7 +54,11 @@ class GrpcServer:
         *,
         default_threads: int = 2,
         insecure_off_loopback: bool = False,
+        certificates: ServerCertificates | None = None,
+        knows_callers: bool = False,
     ) -> None:
+        self._knows_callers: Final = knows_callers
+        self._certificates: Final = certificates
         self._options = options
         self._insecure_off_loopback = insecure_off_loopback
         self._sockets: list[SocketPath] = []
@@ -66,30 +72,45 @@ class GrpcServer:
             compression=grpc.Compression.NoCompression,
         )
 
-    def bind(self, addresses: Sequence[str]) -> tuple[str, ...]:
+    def bind(self, addresses: Sequence[Listen | str]) -> tuple[str, ...]:
         """Take the addresses; gives them back with real ports.
 
         Raises:
             AddressInUseError: a living server has one of them.
             AddressError: one of them cannot be used.
         """
-        return tuple(self._bind(text) for text in addresses)
+        return tuple(
+            self._bind(Listen(address=each) if isinstance(each, str) else each)
+            for each in addresses
+        )
 
-    def _bind(self, text: str) -> str:
-        if text.startswith(UNIX_PREFIX):
-            path = SocketPath(text, mode=self._options.socket_mode)
+    def _bind(self, listen: Listen) -> str:
+        if listen.is_unix:
+            mode = self._options.socket_mode if listen.mode is None else listen.mode
+            path = SocketPath(listen.address, mode=mode, group=listen.group)
             path.claim()
             self._sockets.append(path)
             path.bind(self._server.add_insecure_port)
             return f"{UNIX_PREFIX}{path.path}"
-        address = parse_host_port(text, insecure_off_loopback=self._insecure_off_loopback)
+        is_safe = self._insecure_off_loopback or self._is_secured(listen)
+        address = parse_host_port(listen.address, insecure_off_loopback=is_safe)
         try:
-            port = self._server.add_insecure_port(str(address))
+            if listen.tls is Tls.NONE:
+                port = self._server.add_insecure_port(str(address))
+            elif self._certificates is None:
+                raise AddressError(f"{address}: there is no certificate to show")
+            else:
+                made = self._certificates.credentials(listen.tls)
+                port = self._server.add_secure_port(str(address), made)
         except RuntimeError:
             # grpcio does not say why: asking the system for the same port does.
             open_tcp_socket(address).close()
             raise AddressInUseError(f"{address}: the port is in use") from None
         return str(type(address)(address.host, port))
+
+    def _is_secured(self, listen: Listen) -> bool:
+        # TLS alone keeps others from listening in; it does not keep them from calling.
+        return listen.tls is Tls.MUTUAL or (listen.tls is Tls.SERVER and self._knows_callers)
 
     def start(self) -> None:
         """Serve."""

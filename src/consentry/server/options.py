@@ -3,6 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+from consentry.server.addresses import UNIX_PREFIX
+
+
+class Tls(StrEnum):
+    """How a TCP address is secured; `mutual` also asks the caller for a certificate."""
+
+    NONE = "none"
+    SERVER = "server"
+    MUTUAL = "mutual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """One address for gRPC: `host:port`, or `unix:/path` with its mode and group.
+
+    `identity` names the one caller that a Unix socket belongs to; "": whoever comes says who it is.
+    """
+
+    address: str
+    identity: str = ""
+    mode: int | None = None
+    group: str = ""
+    tls: Tls = Tls.NONE
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether it is a path and no port."""
+        return self.address.startswith(UNIX_PREFIX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,15 +41,15 @@ class ServerOptions:
 
     `shares_port`: other workers of the same sidecar listen on the same ports.
 
-    An address is `host:port` (port 0: any free one) or `unix:/path`. `health_listen` and
-    `http_listen` None mean no such door. Limits count calls in flight, one for each class of
-    methods; a stream has a thread of its own for as long as it lives. `watch_bound_s` is how long a
-    cache at a caller's side may live on without a word from us. `drain_delay_s` is how long a
-    draining sidecar serves on while its readiness says no; `grace_s` is how long it then waits for
-    calls that it owes an answer.
+    An address is `host:port` (port 0: any free one) or `unix:/path`; in `listen` more may be said
+    of each. `health_listen` and `http_listen` None mean no such door. Limits count calls in flight,
+    one for each class of methods; a stream has a thread of its own for as long as it lives.
+    `watch_bound_s` is how long a cache at a caller's side may live on without a word from us.
+    `drain_delay_s` is how long a draining sidecar serves on while its readiness says no; `grace_s`
+    is how long it then waits for calls that it owes an answer.
     """
 
-    listen: tuple[str, ...] = ("127.0.0.1:7470",)
+    listen: tuple[Listen | str, ...] = ("127.0.0.1:7470",)
     health_listen: str | None = "127.0.0.1:7471"
     http_listen: str | None = "127.0.0.1:7472"
     insecure_off_loopback: bool = False
@@ -53,8 +83,17 @@ class ServerOptions:
         ):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: must be above 0; there is no unlimited")
+        if any(listen.identity and not listen.is_unix for listen in self.listens):
+            raise ValueError("listen: only a Unix socket can belong to one identity")
         if self.drain_delay_s < 0 or self.grace_s < 0:
             raise ValueError("drain_delay_s, grace_s: must not be negative")
+
+    @property
+    def listens(self) -> tuple[Listen, ...]:
+        """`listen`, each with all that can be said of it."""
+        return tuple(
+            Listen(address=listen) if isinstance(listen, str) else listen for listen in self.listen
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

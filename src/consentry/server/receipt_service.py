@@ -11,6 +11,7 @@ from consentry.consent.signing import KeyFileError, SigningUnavailableError
 from consentry.model.consent import ConsentEvent
 from consentry.pdp.errors import NotReadyError
 from consentry.publish.record_facts import HouseFacts, record_facts
+from consentry.server.callers import Right, covers
 from consentry.server.calls import Call, RawBehaviour, typed
 from consentry.server.errors import NoSigningKeyError, UnknownEventError
 from consentry.server.faults import Faults
@@ -43,7 +44,7 @@ class ReceiptMethods:
         """By full method name."""
         return {f"/{CONSENT_SERVICE}/GetReceipt": typed(wire.GetReceiptRequest, self.get_receipt)}
 
-    def get_receipt(self, request: wire.GetReceiptRequest, _call: Call) -> wire.GetReceiptResponse:
+    def get_receipt(self, request: wire.GetReceiptRequest, call: Call) -> wire.GetReceiptResponse:
         """The receipt of one event of consent, with what came before it about the same.
 
         Raises:
@@ -59,6 +60,9 @@ class ReceiptMethods:
         if active is None:
             raise NotReadyError("no policy set is loaded")
         events = self._events_up_to(request.subject, request.event_id)
+        mine = call.caller.identity.purposes_of(Right.READ_CONSENT)
+        if not all(covers(mine, event.scope.purpose or "") for event in events):
+            raise UnknownEventError  # of another's purpose: as if it were not there
         try:
             issued = self._issuer.issue(events, record_facts(active.program, self._house))
         except (KeyFileError, SigningUnavailableError) as problem:

@@ -5,36 +5,31 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final, Protocol
 
 from starlette.routing import Route
 
 from consentry.model.ports import Clock
 from consentry.server.addresses import open_tcp_socket, parse_host_port
-from consentry.server.at_least import WaitFor, waiting
+from consentry.server.at_least import WaitFor
 from consentry.server.authorization_service import AuthorizationMethods
-from consentry.server.calls import RawBehaviour, build_guard
+from consentry.server.callers import OPEN, Callers
+from consentry.server.calls import RawBehaviour
+from consentry.server.certificates import ServerCertificates
 from consentry.server.consent_feed import ConsentFeedMethods
 from consentry.server.consent_service import ConsentMethods
-from consentry.server.door import Entry, bounded
+from consentry.server.gate import Gate
 from consentry.server.grpc_server import GrpcServer
 from consentry.server.handles import Handles, new_handles
 from consentry.server.health import Health, reflection_entries
 from consentry.server.http import HttpDoor, build_app
+from consentry.server.main_doors import MainDoors
+from consentry.server.methods import Methods, Pools
 from consentry.server.options import BoundAddresses, ServerOptions
 from consentry.server.page_tokens import PageTokens
 from consentry.server.policy_service import PolicyMethods
-from consentry.server.pools import CallPool
 from consentry.server.ports import ConsentLedger, Decider, Policies
-from consentry.server.streams import (
-    BIDI_STREAM,
-    HANDLER_MAKERS,
-    SERVER_STREAM,
-    OpenStreams,
-    StreamBehaviour,
-    build_stream_guard,
-)
+from consentry.server.streams import BIDI_STREAM, SERVER_STREAM, OpenStreams
 from consentry.server.watch import WatchHub
 from consentry.telemetry.metrics import Metrics
 
@@ -69,41 +64,6 @@ def _all_behaviours(services: Sequence[Service]) -> dict[str, RawBehaviour]:
     return {name: made for service in services for name, made in service.behaviours().items()}
 
 
-class _Pools:
-    """The threads of a sidecar, one pool for each class of methods."""
-
-    def __init__(self, options: ServerOptions, metrics: Metrics) -> None:
-        self.check: Final = CallPool(
-            "check", threads=options.check_threads, limit=options.check_limit
-        )
-        self.wait: Final = CallPool("wait", threads=options.wait_threads, limit=options.wait_limit)
-        # Whoever waits for a position may do so for seconds: no withdrawal may wait behind them.
-        self.position: Final = CallPool(
-            "position", threads=options.wait_threads, limit=options.wait_limit
-        )
-        # A stream has its thread for as long as it lives: none may wait for another's end.
-        self.stream: Final = CallPool(
-            "stream", threads=options.stream_limit, limit=options.stream_limit
-        )
-        # These two bound nothing: one only says no, the other serves people with a debugger.
-        self.refuse: Final = CallPool("refuse", threads=1, limit=1_000_000)
-        self.reflect: Final = CallPool("reflect", threads=2, limit=1_000_000)
-        for pool in (self.check, self.wait, self.position, self.stream):
-            metrics.watch_queue(pool.name, pool.queue_depth)
-            metrics.watch_in_flight(pool.name, pool.count_in_flight)
-
-    def shutdown(self) -> None:
-        for pool in (
-            self.check,
-            self.wait,
-            self.position,
-            self.stream,
-            self.refuse,
-            self.reflect,
-        ):
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
 class Sidecar:
     """All doors over one decision point, one ledger and one policy store.
 
@@ -125,10 +85,13 @@ class Sidecar:
         pages: Sequence[Route] = (),
         feeding: ConsentFeedMethods | None = None,
         wait_for: WaitFor | None = None,
+        callers: Callers = OPEN,
+        certificates: ServerCertificates | None = None,
     ) -> None:
         """`handles` are those of the answers: without any, nobody is told of a match. `further` are
         services whose methods may wait, `pages` are served to people, `feeding` serves sidecars
-        that follow this one, and `wait_for` waits for a ledger position.
+        that follow this one, and `wait_for` waits for a ledger position. `callers` are those who
+        may call, and `certificates` what secured addresses show.
         """
         self._options, self._pages = options, pages
         self._policies: Final = policies
@@ -138,32 +101,25 @@ class Sidecar:
         # Held while the doors are closed; guards `_is_closed`.
         self._stop_lock = threading.Lock()
         self._is_closed = False
-        self.pools: Final = _Pools(options, metrics)
+        self.pools: Final = Pools(options, metrics)
         self.health: Final = Health()
         self.streams: Final = OpenStreams()
         self.watch: Final = WatchHub(
-            ledger=ledger,
-            policies=policies,
-            handles=handles or new_handles(),
-            clock=clock,
-            metrics=metrics,
-            bound_s=options.watch_bound_s,
-        )
+            ledger=ledger, policies=policies, handles=handles or new_handles(),
+            clock=clock, metrics=metrics, bound_s=options.watch_bound_s,
+        )  # fmt: skip
+        methods = Methods(self.pools, metrics, Gate(callers, metrics, clock), self.streams)
+        self._add_authorization(methods, decider, wait_for)
         consent = ConsentMethods(
             ledger=ledger, policies=policies, clock=clock, metrics=metrics, tokens=PageTokens()
         )
+        methods.add(consent.behaviours(), self.pools.wait, wait_for)
         policy = PolicyMethods(policies, after_reload=self.refresh_health)
+        methods.add(_all_behaviours((policy, *further)), self.pools.wait)
         followed = self.watch.streams() | (feeding.streams() if feeding else {})
-        self._main: Final = GrpcServer(
-            self._deciding(metrics, decider, wait_for)
-            | self._streaming(metrics, SERVER_STREAM, followed)
-            | self._guarded(metrics, consent.behaviours(), self.pools.wait, wait_for)
-            | self._guarded(metrics, _all_behaviours((policy, *further)), self.pools.wait)
-            | self.health.entries()
-            | reflection_entries(self.pools.reflect),
-            options,
-            insecure_off_loopback=options.insecure_off_loopback,
-        )
+        methods.add_streams(SERVER_STREAM, followed)
+        methods.open_to_all(self.health.entries() | reflection_entries(self.pools.reflect))
+        self._main: Final = MainDoors(options, methods, certificates)
         self._health_server: Final = self._health_only(options)
         self._metrics: Final = metrics
         self._http: HttpDoor | None = None
@@ -171,14 +127,17 @@ class Sidecar:
             target=self._tick, name="consentry-health", daemon=True
         )
 
-    def _deciding(
-        self, metrics: Metrics, decider: Decider, wait_for: WaitFor | None
-    ) -> dict[str, Entry]:
-        methods = AuthorizationMethods(
-            decider, max_batch_items=self._options.max_batch_items, wait_for=wait_for
+    def _add_authorization(
+        self, methods: Methods, decider: Decider, wait_for: WaitFor | None
+    ) -> None:
+        authorization = AuthorizationMethods(
+            decider,
+            self._options.max_batch_items,
+            wait_for=wait_for,
+            note_refusal=methods.gate.note_refusal,
         )
-        unary = self._guarded(metrics, methods.behaviours(), self.pools.check, wait_for)
-        return unary | self._streaming(metrics, BIDI_STREAM, methods.streams())
+        methods.add(authorization.behaviours(), self.pools.check, wait_for)
+        methods.add_streams(BIDI_STREAM, authorization.streams())
 
     def _health_only(self, options: ServerOptions) -> GrpcServer | None:
         # The doors of health and of metrics give no decisions and no personal data away, and who
@@ -186,41 +145,6 @@ class Sidecar:
         if options.health_listen is None:
             return None
         return GrpcServer(self.health.entries(), options, insecure_off_loopback=True)
-
-    def _guarded(
-        self,
-        metrics: Metrics,
-        behaviours: dict[str, RawBehaviour],
-        pool: CallPool,
-        wait_for: WaitFor | None = None,
-    ) -> dict[str, Entry]:
-        guard = build_guard(metrics)
-
-        def entry(method: str, behaviour: RawBehaviour, pool: CallPool) -> Entry:
-            return bounded(guard(method, behaviour), pool, self.pools.refuse, metrics)
-
-        entries = {method: entry(method, b, pool) for method, b in behaviours.items()}
-        if wait_for is None:
-            return entries
-        return {
-            method: replace(
-                entries[method],
-                waiting=entry(method, waiting(behaviour, wait_for), self.pools.position),
-            )
-            for method, behaviour in behaviours.items()
-        }
-
-    def _streaming(
-        self, metrics: Metrics, kind: str, behaviours: dict[str, StreamBehaviour]
-    ) -> dict[str, Entry]:
-        guard = build_stream_guard(metrics, self.streams)
-        pool, refuse = self.pools.stream, self.pools.refuse
-        return {
-            method: bounded(
-                guard(kind, method, behaviour), pool, refuse, metrics, HANDLER_MAKERS[kind]
-            )
-            for method, behaviour in behaviours.items()
-        }
 
     def start(self) -> BoundAddresses:
         """Takes all addresses, then serves; gives back where.
@@ -232,7 +156,7 @@ class Sidecar:
         options = self._options
         http = None
         try:
-            grpc = self._main.bind(options.listen)
+            grpc = self._main.bind()
             health = None
             if self._health_server is not None and options.health_listen is not None:
                 health = self._health_server.bind((options.health_listen,))[0]

@@ -11,11 +11,12 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import grpc
 
-from consentry.server.calls import CODE_NAMES, Call, read_call
+from consentry.server.callers import ANYBODY, Caller
+from consentry.server.calls import CODE_NAMES, Call, Enter, read_call
 from consentry.server.errors import DeadlineError, grpc_status, status_of
 from consentry.telemetry.metrics import Metrics
 
@@ -125,17 +126,32 @@ class OpenStreams:
 StreamBehaviour: TypeAlias = Callable[[Any, OpenStream], Iterator[bytes]]
 """(the request's bytes, or an iterator over them; the stream) -> answers, as bytes."""
 GrpcStream: TypeAlias = Callable[[Any, grpc.ServicerContext], Iterator[bytes]]
-StreamGuard: TypeAlias = Callable[[str, str, StreamBehaviour], GrpcStream]
+WhileProven: TypeAlias = Callable[[Iterator[bytes], Caller], Iterator[bytes]]
 
 
-def build_stream_guard(metrics: Metrics, streams: OpenStreams) -> StreamGuard:
+class StreamGuard(Protocol):
+    """Wraps the behaviour of one method that stays open."""
+
+    def __call__(
+        self, kind: str, method: str, behaviour: StreamBehaviour, enter: Enter | None = None
+    ) -> GrpcStream:
+        """The behaviour as grpcio may call it."""
+        ...
+
+
+def build_stream_guard(
+    metrics: Metrics, streams: OpenStreams, while_proven: WhileProven
+) -> StreamGuard:
     """The guard of calls that stay open: as `calls.build_guard`, and it counts them in `streams`.
 
     A behaviour that raises ends the stream with the error's status; one whose caller is gone ends
-    quietly.
+    quietly. `while_proven` passes on what a stream answers for as long as what its caller proved
+    holds.
     """
 
-    def guard(kind: str, method: str, behaviour: StreamBehaviour) -> GrpcStream:
+    def guard(
+        kind: str, method: str, behaviour: StreamBehaviour, enter: Enter | None = None
+    ) -> GrpcStream:
         _, service, name = method.split("/")
         labels = (kind, service, name)
         started = metrics.grpc_started.cell(*labels)
@@ -149,9 +165,14 @@ def build_stream_guard(metrics: Metrics, streams: OpenStreams) -> StreamGuard:
             try:
                 if context.time_remaining() == 0:
                     raise DeadlineError  # noqa: TRY301  # one way out for all errors
-                stream = OpenStream(context, read_call(context.invocation_metadata()))
+                metadata = context.invocation_metadata()
+                caller = ANYBODY if enter is None else enter(metadata, context)
+                stream = OpenStream(context, read_call(metadata, caller=caller))
                 streams.add(stream)
-                yield from behaviour(request, stream)
+                if caller.until_us is None:
+                    yield from behaviour(request, stream)
+                else:
+                    yield from while_proven(behaviour(request, stream), caller)
                 code = "OK"
             except GeneratorExit:  # grpcio lets go of us: the caller is gone
                 raise

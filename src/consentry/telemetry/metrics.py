@@ -71,6 +71,10 @@ COUNTERS: Final[dict[str, str]] = {
         "Calls refused at the door, by class. A steady rate means that the limits are too small"
         " for the load: add sidecars or raise them."
     ),
+    "callers_refused": (
+        "Callers refused, by cause: who they are was not proven, or they may not do this. A jump"
+        " after a rollout is a missing right; a steady trickle is somebody trying doors."
+    ),
     "consent_events": (
         "Consent events recorded, by kind. No withdrawals for long while grants arrive is a sign"
         " of a broken form."
@@ -152,6 +156,7 @@ class Metrics(Collector):
         self.audit_records = Amount()
         self.audit_dropped = Amount()
         self.refused = CounterFamily("class")
+        self.callers_refused = CounterFamily("cause")
         self.consent_events = CounterFamily("kind")
         self.grpc_started = CounterFamily("grpc_type", "grpc_service", "grpc_method")
         self.grpc_handled = CounterFamily("grpc_type", "grpc_service", "grpc_method", "grpc_code")
