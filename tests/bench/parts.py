@@ -11,6 +11,7 @@ from tests.bench import (
     engine,
     h2,
     ledger,
+    overload,
     peer_series,
     propagation,
     unary,
@@ -166,6 +167,22 @@ def _with_cerbos(*, rounds: int, seconds: int) -> Figures:
     return shown
 
 
+def measure_overload(*, is_quick: bool) -> Figures:
+    """Three times its capacity, on few connections and on many."""
+    if not h2.is_there():
+        print(f"\nOverload: left out, {NO_LOAD}")
+        return {"missing": NO_LOAD}
+    shown: Figures = {}
+    for connections in (4, 16):
+        result = overload.measure(seconds=3 if is_quick else 20, connections=connections, say=say)
+        print(f"\nAt three times its capacity, {connections} connections")
+        figures = overload.told(result)
+        for name, value in figures.items():
+            print(f"  {name}: {value}")
+        shown[f"connections_{connections}"] = figures
+    return shown
+
+
 PARTS: Final[dict[str, Callable[..., Figures]]] = {
     "unary": measure_unary,
     "batch": measure_batch,
@@ -176,5 +193,6 @@ PARTS: Final[dict[str, Callable[..., Figures]]] = {
     "ledger": measure_ledger,
     "peers": measure_peers,
     "propagation": measure_propagation,
+    "overload": measure_overload,
 }
 """By the names that `--only` takes; each is called with `is_quick`."""

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,8 +98,13 @@ class Heard:
 
 
 @contextmanager
-def running_sidecar(policies: Path, state: Path, *flags: str) -> Iterator[RunningSidecar]:
-    """A sidecar that decides from `policies` and keeps its ledger below `state`."""
+def running_sidecar(
+    policies: Path, state: Path, *flags: str, under: Sequence[str] = ()
+) -> Iterator[RunningSidecar]:
+    """A sidecar that decides from `policies` and keeps its ledger below `state`.
+
+    `under` is a command that becomes it, such as `prlimit`.
+    """
     with tempfile.TemporaryDirectory(prefix="consentry-") as folder:
         socket = f"unix:{folder}/consentry.sock"
         command = [sys.executable, "-m", "consentry.app", "serve"]
@@ -108,7 +113,7 @@ def running_sidecar(policies: Path, state: Path, *flags: str) -> Iterator[Runnin
         doors += ["--http", "127.0.0.1:0", "--health", "127.0.0.1:0"]
         ends = ["--drain-delay-s", "0", "--allow-ephemeral-ledger"]
         process = subprocess.Popen(
-            [*command, *places, *doors, *ends, *flags],
+            [*under, *command, *places, *doors, *ends, *flags],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

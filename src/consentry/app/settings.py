@@ -182,13 +182,20 @@ class ServerSettings(_Section):
         default=1_000, description="Most checks in one CheckBatch."
     )
     check_threads: PositiveInt = Field(default=4, description="Threads for checks.")
-    check_limit: PositiveInt = Field(default=256, description="Checks in flight before refusing.")
+    check_limit: PositiveInt = Field(default=512, description="Checks in flight before refusing.")
     wait_limit: PositiveInt = Field(default=64, description="Writes in flight before refusing.")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1, description="Processes that answer behind one address; 1: this one alone."
     )
     stream_limit: PositiveInt = Field(
         default=64, description="Calls that stay open (CheckStream, Watch) before refusing."
+    )
+    slow_reader_s: PositiveFloat = Field(
+        default=30.0, description="How long an open call waits for a caller who does not read."
+    )
+    connection_limit: Annotated[int, Field(ge=16)] = Field(
+        default=4_096,
+        description="Connections to one gRPC address; fewer where file descriptors are few.",
     )
     watch_bound_s: PositiveFloat = Field(
         default=2.0, description="How long a cache at a caller's side may live on in silence."

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from consentry.app.descriptors import connection_room
 from consentry.app.ledgers import OpenLedgerOf, open_ledger
 from consentry.app.policy_source import policy_source
 from consentry.app.receipts import receipt_services
@@ -255,10 +256,15 @@ def make_state_folders(state: Path) -> None:
 def server_options(
     settings: Settings, told_version: str, part: WorkerPart | None = None
 ) -> ServerOptions:
-    """The doors' plain values; health and HTTP of workers are their parent's."""
+    """The doors' plain values; health and HTTP of workers are their parent's.
+
+    Raises:
+        TooFewDescriptorsError: an OSError; the system gives too few file descriptors.
+    """
     server, follows = settings.server, settings.ledger.readiness_follows
+    listen = server.listen if part is None else part.listen
     return ServerOptions(
-        listen=server.listen if part is None else part.listen,
+        listen=listen,
         health_listen=server.health if part is None else None,
         http_listen=server.http if part is None else None,
         shares_port=part is not None,
@@ -269,6 +275,8 @@ def server_options(
         check_limit=server.check_limit,
         wait_limit=server.wait_limit,
         stream_limit=server.stream_limit,
+        slow_reader_s=server.slow_reader_s,
+        connection_limit=connection_room(server.connection_limit, len(listen)),
         watch_bound_s=server.watch_bound_s,
         drain_delay_s=server.drain_delay_s,
         grace_s=server.grace_s,

@@ -46,7 +46,12 @@ class FrontDoors:
         health = http = None
         if options.health_listen is not None:
             # Who asks here (a kubelet, a Prometheus) comes from elsewhere; see `Sidecar`.
-            self._server = GrpcServer(self._health.entries(), options, insecure_off_loopback=True)
+            self._server = GrpcServer(
+                self._health.entries(),
+                options,
+                insecure_off_loopback=True,
+                connection_limit=options.health_connection_limit,
+            )
             health = self._server.bind((options.health_listen,))[0]
             self._server.start()
         if options.http_listen is not None:

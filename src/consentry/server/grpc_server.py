@@ -22,13 +22,19 @@ from consentry.server.door import Door, Entry
 from consentry.server.options import Listen, ServerOptions, Tls
 
 
-def channel_options(options: ServerOptions) -> tuple[tuple[str, int], ...]:
+def channel_options(options: ServerOptions, connection_limit: int) -> tuple[tuple[str, int], ...]:
     """Options of the transport, which ignores misspelt ones: tests assert their effect."""
     return (
         # Else a second server on the same port starts, and takes half of the calls.
         ("grpc.so_reuseport", int(options.shares_port)),
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.max_send_message_length", -1),
+        # From the first on calls are refused at random, above the second all are.
+        ("grpc.max_metadata_size", options.max_metadata_bytes // 2),
+        ("grpc.absolute_max_metadata_size", options.max_metadata_bytes),
+        # For each address: above it a connection is closed as soon as it is accepted.
+        ("grpc.max_allowed_incoming_connections", connection_limit),
+        ("grpc.server_handshake_timeout_ms", round(options.handshake_s * 1000)),
         # Bounds what one connection can make us do by opening and resetting streams.
         ("grpc.max_concurrent_streams", options.max_concurrent_streams),
         # A caller that pings more often than every 10 s with calls, 60 s without, is sent away.
@@ -56,6 +62,7 @@ class GrpcServer:
         insecure_off_loopback: bool = False,
         certificates: ServerCertificates | None = None,
         knows_callers: bool = False,
+        connection_limit: int | None = None,
     ) -> None:
         self._knows_callers: Final = knows_callers
         self._certificates: Final = certificates
@@ -68,7 +75,7 @@ class GrpcServer:
         self._server: Final = grpc.server(
             self._pool,
             handlers=[Door(entries)],
-            options=channel_options(options),
+            options=channel_options(options, connection_limit or options.connection_limit),
             compression=grpc.Compression.NoCompression,
         )
 

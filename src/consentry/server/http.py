@@ -71,13 +71,20 @@ def build_app(
 
 
 class _BoundedProtocol(H11Protocol):
-    """A connection that is cut off when its time is up, whatever it is doing."""
+    """A connection that is cut off when its time is up, whatever it is doing.
+
+    So is one too many at once: twice as many as are answered may stand and be told 503.
+    """
 
     max_life_s: float = 10.0
+    max_count: int = 128
     _end_of_life: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > self.max_count:
+            transport.abort()
+            return
         self._end_of_life = self.loop.call_later(self.max_life_s, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,7 +110,11 @@ class HttpDoor:
     """The HTTP server; `start` and `stop` are called by one thread."""
 
     def __init__(self, app: Starlette, listener: socket.socket, options: ServerOptions) -> None:
-        protocol = type("BoundedProtocol", (_BoundedProtocol,), {"max_life_s": options.http_idle_s})
+        bounds = {
+            "max_life_s": options.http_idle_s,
+            "max_count": 2 * options.http_connection_limit,
+        }
+        protocol = type("BoundedProtocol", (_BoundedProtocol,), bounds)
         self._listener: Final = listener
         self._server: Final = _Server(
             uvicorn.Config(

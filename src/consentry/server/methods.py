@@ -11,7 +11,7 @@ from consentry.server.calls import RawBehaviour, build_guard
 from consentry.server.door import Entry, bounded
 from consentry.server.gate import Gate
 from consentry.server.options import ServerOptions
-from consentry.server.pools import CallPool
+from consentry.server.pools import CallPool, PoolOfNone
 from consentry.server.streams import (
     HANDLER_MAKERS,
     OpenStreams,
@@ -38,7 +38,7 @@ class Pools:
             "stream", threads=options.stream_limit, limit=options.stream_limit
         )
         # These two bound nothing: one only says no, the other serves people with a debugger.
-        self.refuse: Final = CallPool("refuse", threads=1, limit=1_000_000)
+        self.refuse: Final = PoolOfNone("refuse")
         self.reflect: Final = CallPool("reflect", threads=2, limit=1_000_000)
         for pool in (self.check, self.wait, self.position, self.stream):
             metrics.watch_queue(pool.name, pool.queue_depth)

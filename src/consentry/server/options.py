@@ -43,7 +43,10 @@ class ServerOptions:
 
     An address is `host:port` (port 0: any free one) or `unix:/path`; in `listen` more may be said
     of each. `health_listen` and `http_listen` None mean no such door. Limits count calls in flight,
-    one for each class of methods; a stream has a thread of its own for as long as it lives.
+    one for each class of methods; a stream has a thread of its own for as long as it lives, and
+    ends when its caller has read nothing of what it was sent for `slow_reader_s`. Each address
+    holds `connection_limit` connections, and closes what has not said within `handshake_s` that it
+    speaks HTTP/2: the door of health must find a file descriptor whatever others do (ADR 39).
     `watch_bound_s` is how long a cache at a caller's side may live on without a word from us.
     `drain_delay_s` is how long a draining sidecar serves on while its readiness says no; `grace_s`
     is how long it then waits for calls that it owes an answer.
@@ -56,13 +59,18 @@ class ServerOptions:
     shares_port: bool = False
     socket_mode: int = 0o600
     max_message_bytes: int = 1024 * 1024
+    max_metadata_bytes: int = 16 * 1024
+    connection_limit: int = 4_096
+    health_connection_limit: int = 64
+    handshake_s: float = 10.0
     max_batch_items: int = 1_000
     max_concurrent_streams: int = 128
     check_threads: int = 4
     wait_threads: int = 6
-    check_limit: int = 256
+    check_limit: int = 512
     wait_limit: int = 64
     stream_limit: int = 64
+    slow_reader_s: float = 30.0
     watch_bound_s: float = 2.0
     http_connection_limit: int = 64
     http_header_bytes: int = 16 * 1024
@@ -77,9 +85,11 @@ class ServerOptions:
         if not self.listen:
             raise ValueError("listen: at least one address is needed")
         for name in (
-            "max_message_bytes", "max_batch_items", "max_concurrent_streams", "check_threads",
-            "wait_threads", "check_limit", "wait_limit", "stream_limit", "watch_bound_s",
-            "http_connection_limit", "http_header_bytes", "http_idle_s", "health_period_s",
+            "max_message_bytes", "max_metadata_bytes", "connection_limit",
+            "health_connection_limit", "handshake_s", "max_batch_items", "max_concurrent_streams",
+            "check_threads", "wait_threads", "check_limit", "wait_limit", "stream_limit",
+            "slow_reader_s", "watch_bound_s", "http_connection_limit", "http_header_bytes",
+            "http_idle_s", "health_period_s",
         ):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: must be above 0; there is no unlimited")

@@ -169,3 +169,24 @@ class CallPool(ThreadPoolExecutor):
                 call = self._calls.get_nowait()
                 if call is not None:
                     self._end(call)
+
+
+class PoolOfNone(CallPool):
+    """Makes each call where it is submitted: for what only says no.
+
+    PERF: to say no through a thread costs three times as much, more than to answer a check; and it
+    is beyond its capacity that a sidecar says no. Nothing may wait here: this is the thread that
+    takes the calls in.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, threads=1, limit=1)
+
+    def submit(  # type: ignore[override]  # as in CallPool
+        self, fn: Callable[..., object], /, *args: Any
+    ) -> SubmittedCall:
+        """Make the call now."""
+        call = SubmittedCall(fn, args)
+        call.run()
+        call.end()
+        return call

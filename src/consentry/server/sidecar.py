@@ -144,7 +144,12 @@ class Sidecar:
         # asks there (a kubelet, a Prometheus) comes from elsewhere: they may listen anywhere.
         if options.health_listen is None:
             return None
-        return GrpcServer(self.health.entries(), options, insecure_off_loopback=True)
+        return GrpcServer(
+            self.health.entries(),
+            options,
+            insecure_off_loopback=True,
+            connection_limit=options.health_connection_limit,
+        )
 
     def start(self) -> BoundAddresses:
         """Takes all addresses, then serves; gives back where.
@@ -208,6 +213,11 @@ class Sidecar:
             is_ready=self.find_unreadiness() is None,
         )
 
+    def cut_slow_readers(self) -> None:
+        """End the streams whose callers have read nothing for too long."""
+        for _ in range(self.streams.cut_slow_readers(self._options.slow_reader_s)):
+            self._metrics.refused.cell("slow_reader").add()
+
     def drain(self) -> None:
         """Leave without failing a call; back when everything is closed.
 
@@ -249,6 +259,7 @@ class Sidecar:
     def _tick(self) -> None:
         while not self._is_stopped.wait(self._options.health_period_s):
             self.refresh_health()
+            self.cut_slow_readers()
 
     def is_ledger_usable(self) -> bool:
         """Whether the state of consent can be had now."""

@@ -40,12 +40,16 @@ class OpenStream:
     Its own thread reads and writes; `leave` may come from any thread.
     """
 
-    __slots__ = ("_context", "_on_leave", "call", "idle_since_s", "is_leaving")
+    __slots__ = (
+        "_context", "_on_leave", "call", "idle_since_s", "is_leaving", "sending_since_s",
+    )  # fmt: skip
 
     def __init__(self, context: grpc.ServicerContext, call: Call) -> None:
         self.call: Final = call
         self.idle_since_s: float | None = None
         """Since when it waits for its caller and owes no answer; None while it does."""
+        self.sending_since_s: float | None = None
+        """Since when an answer is on its way to a caller who must make room for it first."""
         self.is_leaving = False
         self._context: Final = context
         self._on_leave: Callable[[], None] | None = None
@@ -69,6 +73,14 @@ class OpenStream:
                 return
             self.idle_since_s = None
             yield raw
+
+    def cut_slow_reader(self, limit_s: float) -> bool:
+        """End the stream if its caller has made no room for an answer in `limit_s`; whether so."""
+        since_s = self.sending_since_s
+        if since_s is None or time.monotonic() - since_s < limit_s:
+            return False
+        self._context.cancel()
+        return True
 
     def leave(self, quiet_s: float) -> None:
         """End the stream if it owes no answer, and has not for `quiet_s`."""
@@ -100,6 +112,12 @@ class OpenStreams:
         """Count it out."""
         with self._lock:
             self._streams.discard(stream)
+
+    def cut_slow_readers(self, limit_s: float) -> int:
+        """End each stream whose caller has made no room for an answer in `limit_s`; how many."""
+        with self._lock:
+            streams = tuple(self._streams)
+        return sum(stream.cut_slow_reader(limit_s) for stream in streams)
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -169,10 +187,13 @@ def build_stream_guard(
                 caller = ANYBODY if enter is None else enter(metadata, context)
                 stream = OpenStream(context, read_call(metadata, caller=caller))
                 streams.add(stream)
-                if caller.until_us is None:
-                    yield from behaviour(request, stream)
-                else:
-                    yield from while_proven(behaviour(request, stream), caller)
+                answers = behaviour(request, stream)
+                if caller.until_us is not None:
+                    answers = while_proven(answers, caller)
+                for answer in answers:
+                    stream.sending_since_s = time.monotonic()
+                    yield answer
+                    stream.sending_since_s = None
                 code = "OK"
             except GeneratorExit:  # grpcio lets go of us: the caller is gone
                 raise

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry.app.arrivals import Arrivals, arriving_signals
+from consentry.app.descriptors import raise_descriptor_limit
 from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
 from consentry.app.mounts import find_ephemeral_mount
 from consentry.app.output import err
@@ -180,6 +181,7 @@ def _serve(settings: Settings) -> int:
     from consentry.telemetry.logs import configure_logging  # noqa: PLC0415 - see `run`
 
     configure_logging(settings.log.level, sys.stdout)
+    raise_descriptor_limit()
     is_many = settings.server.workers > 1
     with arriving_signals() as arrived:
         try:
