@@ -86,7 +86,9 @@ class FakeDecider:
         self.arrived = threading.Semaphore(0)
         self.on_call: Callable[[], None] = lambda: None
 
-    def check_bytes(self, raw: bytes, *, correlation_id: str = "", at_least: int = 0) -> bytes:
+    def check_bytes(
+        self, raw: bytes, *, correlation_id: str = "", at_least: int = 0, caller: str = ""
+    ) -> bytes:
         self.asked.append(correlation_id)
         self.on_call()
         self.arrived.release()
@@ -109,7 +111,7 @@ class FakeDecider:
         return answer + self.codec.encode_moment("id", self.position, 5, correlation_id)
 
     def check_batch(
-        self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0
+        self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0, caller: str = ""
     ) -> list[bytes | Exception]:
         answers: list[bytes | Exception] = []
         for raw, name in items:

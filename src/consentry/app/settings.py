@@ -16,7 +16,6 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -31,6 +30,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 from pydantic_settings import SettingsError as SourceError
+
+from consentry.app.settings_section import Section as _Section
+from consentry.app.telemetry_settings import AuditSettings
 
 ENV_PREFIX: Final = "CONSENTRY_"
 CONFIG_VARIABLE: Final = "CONSENTRY_CONFIG"
@@ -49,10 +51,6 @@ class SettingsError(Exception):
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class PolicySettings(_Section):
@@ -215,19 +213,6 @@ class CacheSettings(_Section):
     max_entries: PositiveInt = Field(default=50_000, description="Most answers kept.")
     max_bytes: PositiveInt = Field(default=64 * 1024 * 1024, description="Most memory for answers.")
     max_age_s: PositiveFloat = Field(default=30.0, description="Longest life of a kept answer.")
-
-
-class AuditSettings(_Section):
-    """The decision log."""
-
-    is_enabled: bool = Field(default=True, description="Write a record of every answer.")
-    capacity: PositiveInt = Field(
-        default=65_536, description="Records waiting before some are dropped."
-    )
-    max_file_bytes: PositiveInt = Field(
-        default=64 * 1024 * 1024, description="Size at which to rotate."
-    )
-    keep_count: Annotated[int, Field(ge=0)] = Field(default=8, description="Older files to keep.")
 
 
 class ReceiptSettings(_Section):

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from consentry.app.audit.opening import open_audit
 from consentry.app.descriptors import connection_room
 from consentry.app.ledgers import OpenLedgerOf, open_ledger
 from consentry.app.policy_source import policy_source
@@ -39,8 +40,6 @@ from consentry.server.sidecar import Sidecar
 from consentry.server.statement_service import StatementMethods
 from consentry.server.statements import Statements, Texts
 from consentry.server.transparency import transparency_routes
-from consentry.telemetry.audit import AuditLog
-from consentry.telemetry.audit_file import FileSink, load_hash_key
 from consentry.telemetry.metrics import Metrics
 
 
@@ -100,7 +99,11 @@ class Application:
         state = settings.state.path
         make_state_folders(state)
         self.metrics = Metrics(version=told_version)
-        self.audit = self._open_audit(opening)
+        self.audit = open_audit(
+            settings, self.metrics, clock, None if part is None else part.number
+        )
+        if self.audit is not None:
+            opening.callback(self.audit.close)
         opened = self._opened = ((part and part.open_ledger) or open_ledger)(
             settings, opening, clock=clock, ids=ids, metrics=self.metrics
         )
@@ -177,24 +180,6 @@ class Application:
             interval_s=settings.url_interval_s if is_remote else settings.watch_interval_s,
             settles=not is_remote,
         )
-
-    def _open_audit(self, opening: ExitStack) -> AuditLog | None:
-        settings = self.settings.audit
-        if not settings.is_enabled:
-            return None
-        folder = self.settings.state.path / AUDIT_FOLDER
-        place = folder if self._part is None else folder / f"worker-{self._part.number}"
-        place.mkdir(mode=0o700, exist_ok=True)
-        sink = FileSink(
-            place / "decisions.jsonl",
-            max_bytes=settings.max_file_bytes,
-            keep_count=settings.keep_count,
-        )
-        audit = AuditLog(
-            sink, hash_key=load_hash_key(folder / "hash.key"), capacity=settings.capacity
-        )
-        opening.callback(audit.close)
-        return audit
 
     def load_first(self) -> LoadResult:
         """Loads the policies; a refused set leaves the sidecar without one, and not ready."""

@@ -18,7 +18,7 @@ from cachetools import LRUCache
 from consentry.model.consent import ConsentView
 from consentry.model.decision import Decision
 from consentry.pdp.snapshot import Snapshot
-from consentry.telemetry.audit import AuditFields
+from consentry.telemetry.audit.record import AuditFields
 
 MAX_KEY_BYTES = 16 * 1024
 """Longer questions are answered and not kept."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.engine.evaluate import evaluate as engine_evaluate
@@ -34,6 +34,7 @@ from consentry.model.decision import Decision, Effect
 from consentry.model.ports import Clock, IdSource
 from consentry.model.request import Request, RequestError
 from consentry.model.values import MICROS_PER_SECOND
+from consentry.pdp.audited import EFFECT_NAMES, audit_fields
 from consentry.pdp.cache import MAX_KEY_BYTES, AnswerCache, Entry, SubjectCell, entry_size
 from consentry.pdp.codec import Codec
 from consentry.pdp.errors import (
@@ -43,8 +44,8 @@ from consentry.pdp.errors import (
     NotYetThereError,
 )
 from consentry.pdp.patience import Patience
+from consentry.pdp.ports import DecisionLog, Ledger, Policies
 from consentry.pdp.snapshot import Snapshot
-from consentry.telemetry.audit import AuditFields, AuditLog
 from consentry.telemetry.cells import OTHER
 from consentry.telemetry.metrics import CACHE_RESULTS, Metrics
 
@@ -61,59 +62,6 @@ class CacheMode(StrEnum):
     COMPARE = "compare"
 
 
-class Lease(Protocol):
-    """One proof that the ledger showed everything, and the bound on its use; never changes."""
-
-    def age_us(self) -> int:
-        """Microseconds since the proof."""
-        ...
-
-    def is_over(self) -> bool:
-        """Whether the bound has passed."""
-        ...
-
-
-class Ledger(Protocol):
-    """What a check needs of the ledger.
-
-    INVARIANT: once `position()` has returned n, the view in every person's cell shows all events up
-    to n.
-    """
-
-    def cell(self, data_subject_id: str) -> SubjectCell:
-        """The one cell of this person."""
-        ...
-
-    def view(self, data_subject_id: str, *, wait_s: float | None = None) -> ConsentView:
-        """This person's view; an unavailable one when it cannot be read.
-
-        Where reading may wait, it does so at most `wait_s`, if that is less than its own limit.
-        """
-        ...
-
-    def position(self) -> int:
-        """Position of the newest event that all views show."""
-        ...
-
-    @property
-    def lease(self) -> Lease | None:
-        """How long what it shows may be used; None: for ever."""
-        ...
-
-
-class Policies(Protocol):
-    """Where the active policy set stands."""
-
-    @property
-    def current(self) -> Snapshot | None:
-        """The set that decides now; None before the first load."""
-        ...
-
-    def on_change(self, listener: Callable[[Snapshot], None]) -> None:
-        """Call `listener` after each change."""
-        ...
-
-
 class DecisionPoint:
     """Answers checks. Safe under threads; owns the answer cache and nothing else that changes."""
 
@@ -126,7 +74,7 @@ class DecisionPoint:
         clock: Clock,
         ids: IdSource,
         metrics: Metrics,
-        audit: AuditLog | None = None,
+        audit: DecisionLog | None = None,
         cache: AnswerCache | None = None,
         cache_mode: CacheMode = CacheMode.ON,
         max_age_s: float = 30.0,
@@ -144,33 +92,38 @@ class DecisionPoint:
         self._max_age_us = int(max_age_s * MICROS_PER_SECOND)
         self._evaluate = evaluate
         self._append_audit = audit.append if audit is not None else None
+        self._commit_audit = audit.commit if audit is not None and audit.is_strict else None
         # PERF: bound once; each is called on every check.
         self._now_us = clock.now_us
         self._monotonic_s = clock.monotonic_s
         self._new_id = ids.new_id
         self._count = {r: metrics.cache_requests.cell(r).add for r in CACHE_RESULTS}
         self._time = {r: metrics.decision_seconds.histogram(r).observe for r in CACHE_RESULTS}
-        if audit is not None:
-            metrics.watch_audit(audit)
         policies.on_change(self._forget)
         metrics.watch_gauge("cache_entries", self.cache.__len__)
         metrics.watch_gauge("ledger_position", ledger.position)
         metrics.watch_gauge("consent_age_seconds", self._age_s)
 
-    def check_bytes(self, raw: bytes, *, correlation_id: str = "", at_least: int = 0) -> bytes:
-        """The answer to one question, both as bytes of the wire.
+    def check_bytes(
+        self, raw: bytes, *, correlation_id: str = "", at_least: int = 0, caller: str = ""
+    ) -> bytes:
+        """The answer to one question, both as bytes of the wire; `caller` is for the record.
 
         Raises:
+            AuditUnavailableError: its record could not be made durable, in strict mode.
             RequestError: `raw` asks no question that can be answered.
             NotReadyError: there is no policy set yet.
             NotYetThereError: the ledger is behind `at_least`.
             EvaluationFailedError, CacheMismatchError: a bug; to be read as deny.
         """
         snapshot, position = self._fix(at_least)
-        return self._answer(raw, correlation_id, snapshot, position)
+        answer = self._answer(raw, correlation_id, snapshot, position, caller)
+        if self._commit_audit is not None:
+            self._commit_audit()
+        return answer
 
     def check_batch(
-        self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0
+        self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0, caller: str = ""
     ) -> list[bytes | Exception]:
         """Answers to many questions, in order, under one policy set and one ledger position.
 
@@ -184,10 +137,12 @@ class DecisionPoint:
         for raw, correlation_id in items:
             try:
                 answers.append(
-                    self._answer(raw, correlation_id, snapshot, position, patience=patience)
+                    self._answer(raw, correlation_id, snapshot, position, caller, patience)
                 )
             except Exception as problem:  # noqa: BLE001  # told to who asked, and logged there
                 answers.append(problem)
+        if self._commit_audit is not None:
+            self._commit_audit()
         return answers
 
     def decide(self, request: Request) -> Decision:
@@ -215,13 +170,13 @@ class DecisionPoint:
             raise NotYetThereError(position)
         return snapshot, position
 
-    def _answer(
+    def _answer(  # noqa: PLR0917 - a hot call: positional is what is cheap
         self,
         raw: bytes,
         correlation_id: str,
         snapshot: Snapshot,
         position: int,
-        *,
+        caller: str,
         patience: Patience | None = None,
     ) -> bytes:
         began_s = self._monotonic_s()
@@ -255,8 +210,9 @@ class DecisionPoint:
         self._count[result]()
         if self._append_audit is not None:
             self._append_audit(
-                entry.audit, now_us, decision_id, position, correlation_id, result == "hit"
-            )
+                entry.audit, now_us, decision_id, position, correlation_id, result == "hit",
+                caller, "",
+            )  # fmt: skip
         self._time[result](self._monotonic_s() - began_s)
         return entry.answer + moment
 
@@ -291,7 +247,7 @@ class DecisionPoint:
             until_us=until_us,
             answer=answer,
             count=self._cell_of(snapshot, request, decision),
-            audit=_audit_fields(snapshot, request, decision),
+            audit=audit_fields(snapshot, request, decision, view, raw),
             size_bytes=entry_size(raw, answer),
             decision=decision if self._compares else None,
         )
@@ -357,7 +313,7 @@ class DecisionPoint:
         # Names that the policy set does not know come from the caller and must not become series.
         program = snapshot.program
         return self._metrics.decision_cell(
-            _EFFECT_NAMES[decision.effect is Effect.PERMIT],
+            EFFECT_NAMES[decision.effect is Effect.PERMIT],
             decision.reason,
             request.purpose if request.purpose in program.purpose_names else OTHER,
             request.action if request.action in program.actions else OTHER,
@@ -379,20 +335,3 @@ class _NoCell:
 
 
 _NO_CELL: Final = _NoCell()
-
-# PERF: a look-up by an enum's member, or its value, runs Python code of `enum`.
-_EFFECT_NAMES: Final = (Effect.DENY.value, Effect.PERMIT.value)
-
-
-def _audit_fields(snapshot: Snapshot, request: Request, decision: Decision) -> AuditFields:
-    person = request.data_subject
-    return AuditFields(
-        digest=snapshot.digest,
-        effect=_EFFECT_NAMES[decision.effect is Effect.PERMIT],
-        reason=decision.reason,
-        rule=decision.findings[0].rule,
-        purpose=request.purpose,
-        action=request.action,
-        principal_id=request.principal.id,
-        data_subject_id=person.id if person is not None else "",
-    )

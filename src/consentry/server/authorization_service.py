@@ -69,7 +69,7 @@ class AuthorizationMethods:
             if at_least and self._wait_for is not None:
                 self._wait_for(at_least, MAX_WAIT_S)
             reply.response = self._decider.check_bytes(
-                check, correlation_id=name, at_least=at_least
+                check, correlation_id=name, at_least=at_least, caller=call.caller.identity.name
             )
         except DecodeError:
             reply.error.CopyFrom(item_error(malformed()))
@@ -82,7 +82,10 @@ class AuthorizationMethods:
         if call.caller is not ANYBODY:
             raw = admitted(raw, call.caller)
         return self._decider.check_bytes(
-            raw, correlation_id=call.correlation_id, at_least=call.at_least
+            raw,
+            correlation_id=call.correlation_id,
+            at_least=call.at_least,
+            caller=call.caller.identity.name,
         )
 
     def check_batch(self, raw: bytes, call: Call) -> bytes:
@@ -111,7 +114,9 @@ class AuthorizationMethods:
                 bad[index] = problem
             else:
                 items.append((check, name))
-        answers = iter(self._decider.check_batch(items, at_least=call.at_least))
+        answers = iter(
+            self._decider.check_batch(items, at_least=call.at_least, caller=caller.identity.name)
+        )
         reply = wire_pb2.RawBatchResponse()
         for index in range(len(batch.items)):
             answer = bad.get(index) or next(answers)

@@ -39,6 +39,7 @@ from consentry.pdp.errors import NotReadyError, NotYetThereError, UnknownPolicyS
 from consentry.server.callers import NotAuthenticatedError, NotPermittedError
 from consentry.server.faults import violation
 from consentry.server.text_checks import LIMIT_CODES
+from consentry.telemetry.audit.strict import AuditUnavailableError
 from consentry.v1 import decision_pb2
 
 log = logging.getLogger(__name__)
@@ -151,6 +152,10 @@ _PLAIN: Final[tuple[tuple[type[BaseException], int, str, str], ...]] = (
     (
         NotPermittedError, code_pb2.PERMISSION_DENIED,
         "not_permitted", "this caller may not do this",
+    ),
+    (
+        AuditUnavailableError, code_pb2.UNAVAILABLE,
+        "audit_unavailable", "the record of this decision cannot be stored",
     ),
     (LeavingError, code_pb2.UNAVAILABLE, "draining", "this sidecar leaves; ask another"),
     (DeadlineError, code_pb2.DEADLINE_EXCEEDED, "deadline_exceeded", "the time was up"),

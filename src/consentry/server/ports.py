@@ -17,10 +17,12 @@ from consentry.model.program import Program
 class Decider(Protocol):
     """Answers checks, bytes to bytes; the decision point."""
 
-    def check_bytes(self, raw: bytes, *, correlation_id: str = "", at_least: int = 0) -> bytes: ...
+    def check_bytes(
+        self, raw: bytes, *, correlation_id: str = "", at_least: int = 0, caller: str = ""
+    ) -> bytes: ...
 
     def check_batch(
-        self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0
+        self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0, caller: str = ""
     ) -> list[bytes | Exception]: ...
 
 

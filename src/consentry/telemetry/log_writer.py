@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final, TextIO
+
+from consentry.telemetry.audit.stream import pieces_of, write_all
 
 CAPACITY: Final = 4_096
 """Lines that wait."""
@@ -93,14 +94,15 @@ def _writer_to(stream: TextIO) -> Callable[[str], None]:
 
         return write_text
 
-    def write_all(text: str) -> None:
+    def write_lines(text: str) -> None:
         # Not by the stream: its lock would be held while nobody reads, and the interpreter wants
-        # that lock when it leaves.
-        left = memoryview(text.encode("ascii", "backslashreplace"))
-        while left:
-            left = left[os.write(descriptor, left) :]
+        # that lock when it leaves. In pieces, because the decision log and other workers may write
+        # to the same pipe.
+        lines = text.encode("ascii", "backslashreplace").splitlines(keepends=True)
+        for piece, _ in pieces_of(lines):
+            write_all(descriptor, piece)
 
-    return write_all
+    return write_lines
 
 
 def _gap(count: int) -> str:

@@ -11,7 +11,7 @@ import logging
 import platform
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -24,7 +24,6 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from consentry.telemetry.audit import AuditLog
 from consentry.telemetry.cells import Amount, Cell, CounterFamily, HistogramFamily
 
 log = logging.getLogger(__name__)
@@ -38,6 +37,10 @@ DECISION_BOUNDS_S: Final = (
 )  # fmt: skip
 CALL_BOUNDS_S: Final = (
     1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+)  # fmt: skip
+
+COMMIT_BOUNDS_S: Final = (
+    1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0,
 )  # fmt: skip
 
 CACHE_RESULTS: Final = ("hit", "miss", "stale", "bypass")
@@ -62,7 +65,15 @@ COUNTERS: Final[dict[str, str]] = {
         "Checks that failed inside the sidecar and were answered with an error, which callers read"
         " as deny. Anything above 0 is a bug: report it with the log event evaluation_failed."
     ),
-    "audit_records": "Decision log records handed to the sink; compare with consentry_decisions.",
+    "audit_records": "Decision log records stored; compare with consentry_decisions.",
+    "audit_sampled_out": (
+        "Decision log records left out by sampling, as the settings say. Decisions = records +"
+        " sampled out + dropped + waiting."
+    ),
+    "audit_withheld": (
+        "Calls that had no answer because their record could not be made durable (strict mode)."
+        " Callers read it as deny: look at the disk under the decision log."
+    ),
     "audit_dropped": (
         "Decision log records lost because the sink was slow or failing. Alert on any increase:"
         " check the disk under the decision log."
@@ -113,6 +124,10 @@ GAUGES: Final[dict[str, str]] = {
         " they ask for every one."
     ),
     "audit_queue_depth": "Decision log records waiting to be written; growing means a slow sink.",
+    "audit_failing": (
+        "1 while the decision log's sink refuses or hangs. In buffered mode records are lost once"
+        " the buffer is full; in strict mode nothing is answered until it is well."
+    ),
     "policy_loaded_timestamp_seconds": (
         "When the active policy set was loaded. Compare with your last rollout."
     ),
@@ -121,6 +136,39 @@ GAUGES: Final[dict[str, str]] = {
         " set is being refused or the source cannot be read."
     ),
 }
+
+
+class CountedLog(Protocol):
+    """A decision log that says how it fares."""
+
+    @property
+    def written(self) -> Amount:
+        """Records stored."""
+        ...
+
+    @property
+    def dropped(self) -> Amount:
+        """Records lost."""
+        ...
+
+    @property
+    def sampled_out(self) -> Amount:
+        """Records that sampling left out."""
+        ...
+
+    @property
+    def withheld(self) -> Amount:
+        """Calls without an answer because of their record."""
+        ...
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether records cannot be stored now."""
+        ...
+
+    def waiting_count(self) -> int:
+        """Records, or calls, that wait for the sink."""
+        ...
 
 
 class Metrics(Collector):
@@ -155,6 +203,8 @@ class Metrics(Collector):
         self.evaluation_errors = CounterFamily()
         self.audit_records = Amount()
         self.audit_dropped = Amount()
+        self.audit_sampled_out = Amount()
+        self.audit_withheld = Amount()
         self.refused = CounterFamily("class")
         self.callers_refused = CounterFamily("cause")
         self.consent_events = CounterFamily("kind")
@@ -163,6 +213,7 @@ class Metrics(Collector):
         self.grpc_handling_seconds = HistogramFamily(
             "grpc_type", "grpc_service", "grpc_method", bounds=CALL_BOUNDS_S
         )
+        self.audit_commit_seconds = HistogramFamily(bounds=COMMIT_BOUNDS_S)
         # Series of closed sets stand at 0 from the start, so that a first increase is seen.
         for result in CACHE_RESULTS:
             self.cache_requests.cell(result)
@@ -193,11 +244,14 @@ class Metrics(Collector):
         with self._lock:
             self._gauges[name] = read
 
-    def watch_audit(self, audit: AuditLog) -> None:
-        """Report what `audit` stores, drops and still holds."""
+    def watch_audit(self, audit: CountedLog) -> None:
+        """Report what `audit` stores, drops and still holds, and whether it can."""
         self.audit_records = audit.written
         self.audit_dropped = audit.dropped
+        self.audit_sampled_out = audit.sampled_out
         self.watch_gauge("audit_queue_depth", audit.waiting_count)
+        self.watch_gauge("audit_failing", lambda: float(audit.is_failing))
+        self.audit_withheld = audit.withheld
 
     def watch_queue(self, queue: str, read: Callable[[], float]) -> None:
         """Report the length of `queue` (a thread pool's backlog) at each scrape."""
@@ -258,6 +312,11 @@ class Metrics(Collector):
             f"{PREFIX}_decision_seconds",
             "Time inside the decision point, without transport, by what the cache had.",
             self.decision_seconds,
+        )
+        yield _histogram(
+            f"{PREFIX}_audit_commit_seconds",
+            "How long calls waited for their record's disk, in strict mode: what it costs callers.",
+            self.audit_commit_seconds,
         )
         yield _histogram(
             "grpc_server_handling_seconds",

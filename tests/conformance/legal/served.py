@@ -143,11 +143,13 @@ class _Switched(FakeDecider):
         super().__init__()
         self._point = point
 
-    def check_bytes(self, raw: bytes, *, correlation_id: str = "", at_least: int = 0) -> bytes:
+    def check_bytes(
+        self, raw: bytes, *, correlation_id: str = "", at_least: int = 0, caller: str = ""
+    ) -> bytes:
         return self._point.check_bytes(raw, correlation_id=correlation_id, at_least=at_least)
 
     def check_batch(
-        self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0
+        self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0, caller: str = ""
     ) -> list[bytes | Exception]:
         return self._point.check_batch(items, at_least=at_least)
 

@@ -29,9 +29,9 @@ from consentry.model.request import (
 from consentry.model.values import MICROS_PER_DAY
 from consentry.pdp.codec import DecodedCheck
 from consentry.pdp.decision_point import CacheMode, DecisionPoint
+from consentry.pdp.ports import DecisionLog
 from consentry.pdp.snapshot import Snapshot
 from consentry.pdp.sources import read_packs
-from consentry.telemetry.audit import AuditLog
 from consentry.telemetry.metrics import Metrics
 
 START_US = 1_780_000_000_000_000
@@ -254,7 +254,7 @@ class World:
     mode: CacheMode = CacheMode.ON
     clock: FakeClock = field(default_factory=FakeClock)
     policies: FakePolicies = field(default_factory=FakePolicies)
-    audit: AuditLog | None = None
+    audit: DecisionLog | None = None
     max_age_s: float = 30.0
     point_class: Callable[..., DecisionPoint] = DecisionPoint
 

@@ -11,7 +11,7 @@ from pdp_fakes import POLICY, snapshot_of
 from consentry.consent.ledger import SubjectCell
 from consentry.consent.resolver import UNAVAILABLE
 from consentry.pdp.cache import AnswerCache, Entry, entry_size
-from consentry.telemetry.audit import AuditFields
+from consentry.telemetry.audit.record import AuditFields
 
 FIELDS = AuditFields(
     digest="", effect="", reason="", rule="", purpose="", action="", principal_id="",

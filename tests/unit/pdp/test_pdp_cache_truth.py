@@ -185,9 +185,9 @@ def no_snapshot_check(monkeypatch: pytest.MonkeyPatch) -> None:
     real_answer = module.DecisionPoint._answer
     active: list[Any] = []
 
-    def answer(self: Any, raw: bytes, correlation_id: str, snapshot: Any, position: int) -> bytes:
+    def answer(self: Any, raw: bytes, name: str, snapshot: Any, *rest: Any) -> bytes:
         active[:] = [snapshot]
-        return real_answer(self, raw, correlation_id, snapshot, position)
+        return real_answer(self, raw, name, snapshot, *rest)
 
     def find(self: AnswerCache, raw: bytes) -> Entry | None:
         entry = real_find(self, raw)

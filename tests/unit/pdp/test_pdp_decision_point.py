@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from pdp_fakes import STRICTER, World, question, read_answer
 
@@ -18,7 +16,7 @@ from consentry.pdp.errors import (
     NotReadyError,
     NotYetThereError,
 )
-from consentry.telemetry.audit import AuditLog
+from tests.support.audit import MemorySink, audit_log
 
 
 @pytest.fixture
@@ -287,20 +285,9 @@ def test_compare_mode_raises_counts_and_forgets_when_answers_differ(
     assert world.check().effect == "permit"
 
 
-class AuditSink:
-    def __init__(self) -> None:
-        self.records: list[dict[str, object]] = []
-
-    def write(self, lines: bytes) -> None:
-        self.records += [json.loads(line) for line in lines.splitlines()]
-
-    def close(self) -> None:
-        pass
-
-
 def test_hit_and_miss_are_counted_timed_and_audited_alike() -> None:
-    sink = AuditSink()
-    audit = AuditLog(sink, hash_key=b"k" * 32)
+    sink = MemorySink()
+    audit = audit_log(sink)
     world = World(audit=audit)
     world.give()
     world.check()
@@ -311,7 +298,7 @@ def test_hit_and_miss_are_counted_timed_and_audited_alike() -> None:
         "decisions", decision="permit", reason="consent_valid", purpose="marketing", action="read"
     )
     assert counted == 2
-    first, second = sink.records
+    first, second = sink.stored
     assert (first.pop("is_hit"), second.pop("is_hit")) == (False, True)
     for record in (first, second):
         del record["seq"], record["decision_id"]
@@ -320,7 +307,7 @@ def test_hit_and_miss_are_counted_timed_and_audited_alike() -> None:
         assert world.metrics.registry.get_sample_value(
             "consentry_decision_seconds_count", {"cache": result}
         ) == 1  # fmt: skip
-    assert world.counted("audit_records") == 2
+    assert audit.written.value() == 2
 
 
 def test_names_that_no_policy_knows_do_not_become_labels(world: World) -> None:

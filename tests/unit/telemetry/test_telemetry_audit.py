@@ -1,67 +1,34 @@
-"""Claims about the decision log: answered = stored + dropped, whatever the sink does."""
+"""Claims about the decision log: answered = stored + sampled out + dropped, whatever happens."""
 
 from __future__ import annotations
 
 import json
-import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry.telemetry.audit import AuditFields, AuditLog, hash_person
-from consentry.telemetry.audit_file import FileSink, load_hash_key
+from consentry.telemetry.audit.files import FileSink
+from consentry.telemetry.audit.keys import AuditKey
+from consentry.telemetry.audit.log import AuditLog
+from consentry.telemetry.audit.record import Facts, QuestionDetail, RecordWriter, Telling
+from tests.support.audit import KEY, NOW_US, FixedKeys, MemorySink, audit_log, fields
 
-KEY = b"k" * 32
-FIELDS = AuditFields(
-    digest="d" * 64,
-    effect="permit",
-    reason="consent_valid",
-    rule="mail_campaign",
-    purpose="marketing.email",
-    action="contact",
-    principal_id="campaign-mailer",
-    data_subject_id="ada@example.org",
-)
-
-
-class MemorySink:
-    """Stores groups, or refuses them as `refusals` says, one entry a write."""
-
-    def __init__(self, refusals: Sequence[bool] = ()) -> None:
-        self.stored: list[dict[str, object]] = []
-        self.refusals = list(refusals)
-        self.is_broken = False
-        self.is_closed = False
-
-    def write(self, lines: bytes) -> None:
-        if self.is_broken or (self.refusals and self.refusals.pop(0)):
-            raise OSError(28, "no space")
-        self.stored += [json.loads(line) for line in lines.splitlines()]
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def numbers(self) -> list[object]:
-        return [record["seq"] for record in self.stored if record["event"] == "decision"]
-
-    def told_dropped(self) -> int:
-        gaps = [record["dropped"] for record in self.stored if record["event"] == "gap"]
-        return sum(count for count in gaps if isinstance(count, int))
+FIELDS = fields()
 
 
 def append(log: AuditLog, count: int = 1, correlation_id: str = "") -> None:
     for number in range(count):
-        log.append(FIELDS, 1_767_225_600_000_001, f"id{number}", 7, correlation_id, False)
+        log.append(FIELDS, NOW_US, f"id{number}", 7, correlation_id, False)
 
 
 def test_record_says_what_was_decided() -> None:
     sink = MemorySink()
-    log = AuditLog(sink, hash_key=KEY)
-    log.append(FIELDS, 1_767_225_600_000_001, "abc", 7, "req-1", True)
+    log = audit_log(sink)
+    log.append(FIELDS, NOW_US, "abc", 7, "req-1", True, "spiffe://shop/mailer", "f" * 32)
 
     assert log.drain()
 
@@ -73,6 +40,8 @@ def test_record_says_what_was_decided() -> None:
             "decision_id": "abc",
             "position": 7,
             "correlation_id": "req-1",
+            "caller": "spiffe://shop/mailer",
+            "trace_id": "f" * 32,
             "is_hit": True,
             "digest": "d" * 64,
             "effect": "permit",
@@ -80,40 +49,38 @@ def test_record_says_what_was_decided() -> None:
             "rule": "mail_campaign",
             "purpose": "marketing.email",
             "action": "contact",
+            "data": ["customer.contact.email"],
             "principal_id": "campaign-mailer",
-            "data_subject": hash_person("ada@example.org", KEY),
+            "revision": 5,
+            "key": KEY.name,
+            "data_subject": KEY.name_of("ada@example.org"),
+            "question": KEY.digest(b"asked"),
         }
     ]
 
 
 def test_record_never_holds_the_person() -> None:
     sink = MemorySink()
-    log = AuditLog(sink, hash_key=KEY)
+    log = audit_log(sink)
     append(log)
     log.drain()
 
     assert "ada" not in json.dumps(sink.stored)
 
 
-def test_hash_of_a_person_depends_on_the_key_and_the_person() -> None:
-    assert hash_person("a", KEY) == hash_person("a", KEY)
-    assert len({hash_person("a", KEY), hash_person("b", KEY), hash_person("a", b"x" * 32)}) == 3
-    assert hash_person("", KEY) == ""
-
-
 @given(st.text())
 def test_any_correlation_id_stays_on_its_line(correlation_id: str) -> None:
     sink = MemorySink()
-    log = AuditLog(sink, hash_key=KEY)
+    log = audit_log(sink)
     append(log, 2, correlation_id)
     log.drain()
 
-    assert [record["correlation_id"] for record in sink.stored] == [correlation_id] * 2
+    assert [record.get("correlation_id", "") for record in sink.stored] == [correlation_id] * 2
 
 
 def test_full_buffer_drops_counts_and_tells() -> None:
     sink = MemorySink()
-    log = AuditLog(sink, hash_key=KEY, capacity=3)
+    log = audit_log(sink, capacity=3)
     append(log, 5)
 
     log.drain()
@@ -128,7 +95,7 @@ def test_full_buffer_drops_counts_and_tells() -> None:
 
 def test_refused_group_is_offered_again_and_stored_once() -> None:
     sink = MemorySink(refusals=[True, True, False])
-    log = AuditLog(sink, hash_key=KEY)
+    log = audit_log(sink)
     append(log, 3)
 
     assert [log.drain(), log.drain(), log.drain()] == [False, False, True]
@@ -139,7 +106,7 @@ def test_refused_group_is_offered_again_and_stored_once() -> None:
 
 def test_closing_with_a_broken_sink_counts_all_that_waits_as_dropped() -> None:
     sink = MemorySink()
-    log = AuditLog(sink, hash_key=KEY)
+    log = audit_log(sink)
     append(log, 4)
     log.drain()
     sink.is_broken = True
@@ -156,11 +123,11 @@ def test_closing_does_not_wait_for_a_sink_that_hangs() -> None:
     entered, release = threading.Event(), threading.Event()
 
     class HangingSink(MemorySink):
-        def write(self, lines: bytes) -> None:
+        def write(self, lines: Sequence[bytes], stored: Callable[[int], None]) -> None:
             entered.set()
             release.wait()
 
-    log = AuditLog(HangingSink(), hash_key=KEY)
+    log = audit_log(HangingSink())
     append(log, 3)
     log.start(interval_s=0.001)
     entered.wait()
@@ -175,7 +142,7 @@ def test_record_that_cannot_be_told_is_counted_as_dropped(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sink = MemorySink()
-    log = AuditLog(sink, hash_key=KEY)
+    log = audit_log(sink)
     append(log)
     log.append(FIELDS, 10**30, "far future", 7, "", False)
     append(log)
@@ -184,12 +151,12 @@ def test_record_that_cannot_be_told_is_counted_as_dropped(
 
     assert sink.numbers() == [1, 3]
     assert (log.written.value(), log.dropped.value()) == (2, 1)
-    assert sink.told_dropped() == 1
+    assert sink.told("gap", "dropped") == 1
     assert caplog.messages == ["audit_record_failed"]
 
 
 def test_records_after_close_are_counted_as_dropped() -> None:
-    log = AuditLog(MemorySink(), hash_key=KEY)
+    log = audit_log(MemorySink())
     log.close()
 
     append(log, 2)
@@ -206,7 +173,7 @@ def test_answered_is_stored_plus_dropped_plus_waiting(
     steps: list[tuple[int, bool]], capacity: int, breaks_at_end: bool
 ) -> None:
     sink = MemorySink()
-    log = AuditLog(sink, hash_key=KEY, capacity=capacity)
+    log = audit_log(sink, capacity=capacity)
     answered = 0
     for count, is_broken in steps:
         sink.is_broken = is_broken
@@ -221,12 +188,12 @@ def test_answered_is_stored_plus_dropped_plus_waiting(
     assert answered == log.written.value() + log.dropped.value()
     assert len(set(sink.numbers())) == log.written.value() == len(sink.numbers())
     if not breaks_at_end:
-        assert sink.told_dropped() == log.dropped.value()
+        assert sink.told("gap", "dropped") == log.dropped.value()
 
 
 def test_accounting_is_exact_under_threads_with_a_slow_writer() -> None:
     sink = MemorySink(refusals=[True, False] * 50)
-    log = AuditLog(sink, hash_key=KEY, capacity=50)
+    log = audit_log(sink, capacity=50)
     barrier = threading.Barrier(5)
 
     def answer() -> None:
@@ -246,98 +213,131 @@ def test_accounting_is_exact_under_threads_with_a_slow_writer() -> None:
 
     assert log.written.value() + log.dropped.value() == 8_000
     assert len(set(sink.numbers())) == log.written.value()
-    assert sink.told_dropped() == log.dropped.value()
+    assert sink.told("gap", "dropped") == log.dropped.value()
 
 
 def test_thread_writes_and_close_flushes(tmp_path: Path) -> None:
-    path = tmp_path / "decisions.ndjson"
-    log = AuditLog(FileSink(path), hash_key=KEY)
+    log = audit_log(FileSink(tmp_path, now_us=lambda: NOW_US))
     log.start(interval_s=0.001)
     append(log, 100)
     log.close()
 
-    assert len(path.read_text().splitlines()) == 100
+    assert len((tmp_path / "decisions.jsonl").read_text().splitlines()) == 100
 
 
-def test_file_is_rotated_by_size_and_loses_no_line(tmp_path: Path) -> None:
-    path = tmp_path / "decisions.ndjson"
-    sink = FileSink(path, max_bytes=100, keep_count=5)
-    for number in range(8):
-        sink.write(f"{number}{'x' * 48}\n".encode())
-    sink.close()
+def test_group_that_a_stream_took_in_part_is_not_offered_again() -> None:
+    class NarrowSink(MemorySink):
+        def write(self, lines: Sequence[bytes], stored: Callable[[int], None]) -> None:
+            super().write(lines[:2], stored)
+            raise BlockingIOError(11, "full")
 
-    files = [path.with_name(f"{path.name}.{n}") for n in (3, 2, 1)] + [path]
-    assert [line[0] for file in files for line in file.read_text().splitlines()] == list("01234567")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    sink = NarrowSink()
+    log = audit_log(sink)
+    append(log, 5)
 
+    assert not log.drain()
+    assert (log.written.value(), log.waiting_count()) == (2, 3)
+    log.drain()
 
-def test_rotation_keeps_a_bounded_number_of_files(tmp_path: Path) -> None:
-    sink = FileSink(tmp_path / "log", max_bytes=10, keep_count=2)
-    for _ in range(9):
-        sink.write(b"123456789\n")
-    sink.close()
-
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["log", "log.1", "log.2"]
+    assert sink.numbers() == [1, 2, 3, 4]
 
 
-def test_torn_line_of_a_killed_process_stands_alone(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    path.write_bytes(b'{"a":1}\n{"torn')
-    sink = FileSink(path)
-    sink.write(b'{"b":2}\n')
-    sink.close()
+def test_new_key_is_told_to_the_sink_and_names_the_person_anew() -> None:
+    sink, keys = MemorySink(), FixedKeys()
+    log = AuditLog(sink, keys=keys, now_us=lambda: NOW_US)
+    append(log)
+    log.drain()
+    keys.key = AuditKey("20260201T000000Z", b"n" * 32)
+    append(log)
+    log.drain()
 
-    assert path.read_bytes() == b'{"a":1}\n{"torn\n{"b":2}\n'
-
-
-def test_failed_write_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "log"
-    sink = FileSink(path)
-    sink.write(b"first\n")
-    real_write = __import__("os").write
-    calls = iter([True, False])
-
-    def half(fd: int, data: memoryview) -> int:
-        if next(calls):
-            return int(real_write(fd, bytes(data)[:3]))
-        raise OSError(28, "no space")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("consentry.telemetry.audit_file.os.write", half)
-        with pytest.raises(OSError, match="no space"):
-            sink.write(b"second\n")
-    sink.write(b"third\n")
-    sink.close()
-
-    assert path.read_bytes() == b"first\nthird\n"
+    assert sink.keys == ["20260101T000000Z", "20260201T000000Z"]
+    assert [r["key"] for r in sink.stored] == sink.keys
+    assert sink.stored[0]["data_subject"] != sink.stored[1]["data_subject"]
 
 
-def test_file_that_was_moved_away_is_made_again(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    sink = FileSink(path)
-    sink.write(b"one\n")
-    path.rename(tmp_path / "taken")
-    sink.write(b"two\n")
-    sink.close()
+def test_key_that_cannot_be_had_keeps_records_waiting() -> None:
+    class NoKeys(FixedKeys):
+        is_there = False
 
-    assert (tmp_path / "taken").read_bytes() == b"one\n"
-    assert path.read_bytes() == b"two\n"
+        def current(self, now_us: int) -> AuditKey:
+            if not self.is_there:
+                raise OSError(5, "I/O error")
+            return self.key
+
+    sink, keys = MemorySink(), NoKeys()
+    log = AuditLog(sink, keys=keys, now_us=lambda: NOW_US)
+    append(log, 3)
+
+    assert not log.drain()
+    assert log.is_failing
+    keys.is_there = True
+    assert log.drain()
+
+    assert sink.numbers() == [1, 2, 3]
+    assert not log.is_failing
 
 
-def test_hash_key_is_made_once_and_private(tmp_path: Path) -> None:
-    path = tmp_path / "key"
+def told_by(**how: object) -> dict[str, object]:
+    sink = MemorySink()
+    writer = RecordWriter(
+        Telling(**how),  # type: ignore[arg-type]  # a test's words
+        lambda raw, leave_out: Facts({"asked": raw.decode()}, tuple(sorted(leave_out))),
+    )
+    log = audit_log(sink, writer=writer)
+    log.append(fields(), NOW_US, "id", 7, "req", False)
+    log.drain()
+    return sink.stored[0]
 
-    first = load_hash_key(path)
 
-    assert load_hash_key(path) == first
-    assert len(first) == 32
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+def test_person_stands_in_clear_only_where_that_is_wanted() -> None:
+    record = told_by(is_person_clear=True)
+
+    assert record["data_subject_id"] == "ada@example.org"
+    assert "data_subject" not in record
 
 
-@pytest.mark.parametrize("text", ["", "00", "zz" * 32])
-def test_damaged_hash_key_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "key"
-    path.write_text(text)
+@pytest.mark.parametrize("name", ["principal_id", "data_subject", "correlation_id", "data"])
+def test_field_that_is_to_be_left_out_is_not_told(name: str) -> None:
+    assert name in told_by()
+    assert name not in told_by(leave_out=frozenset({name}))
 
-    with pytest.raises(ValueError, match=r"hex"):
-        load_hash_key(path)
+
+def test_question_is_told_as_much_as_wanted() -> None:
+    assert "question" not in told_by(question=QuestionDetail.NONE)
+    assert "facts" not in told_by(question=QuestionDetail.DIGEST)
+    full = told_by(question=QuestionDetail.FACTS, leave_out=frozenset({"subject.birth_date"}))
+
+    assert full["facts"] == {"asked": "asked"}
+    assert full["left_out"] == ["subject.birth_date"]
+
+
+def sampled(sampling: dict[str, float], *kinds: tuple[str, str], count: int = 100) -> MemorySink:
+    sink = MemorySink()
+    log = audit_log(sink, writer=RecordWriter(Telling(sampling=sampling)))
+    for effect, reason in kinds:
+        said = fields(effect=effect, reason=reason)
+        for number in range(count):
+            log.append(said, NOW_US, f"id{number}", 7, "", True)
+    log.drain()
+    assert len(sink.numbers()) == log.written.value()
+    assert log.written.value() + log.sampled_out.value() == count * len(kinds)
+    assert sink.told("sampled_out", "count") == log.sampled_out.value()
+    return sink
+
+
+def test_sampling_keeps_its_share_of_a_reason_and_counts_the_rest() -> None:
+    sink = sampled({"consent_valid": 0.1}, ("permit", "consent_valid"), ("permit", "own_service"))
+
+    assert 9 + 100 <= len(sink.numbers()) <= 10 + 100
+
+
+def test_sampling_of_permits_never_drops_a_denial() -> None:
+    sink = sampled({"permit": 0.0}, ("permit", "consent_valid"), ("deny", "consent_withdrawn"))
+
+    reasons = [r["reason"] for r in sink.stored if r["event"] == "decision"]
+    assert reasons == ["consent_withdrawn"] * 100
+
+
+def test_denial_is_sampled_where_its_reason_is_named() -> None:
+    assert len(sampled({"purpose_unknown": 0.25}, ("deny", "purpose_unknown")).numbers()) == 25

@@ -15,7 +15,6 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from consentry.app.settings import Settings
-from consentry.app.state_folder import AUDIT_FOLDER
 from consentry.app.wiring import make_state_folders, server_options
 from consentry.app.workers.addresses import SharedAddresses
 from consentry.app.workers.link import LinkLostError
@@ -32,7 +31,6 @@ from consentry.server.handles import new_handles
 from consentry.server.options import BoundAddresses
 from consentry.server.statements import Served
 from consentry.server.transparency import transparency_routes
-from consentry.telemetry.audit_file import load_hash_key
 from consentry.telemetry.fleet import FleetMetrics
 from consentry.telemetry.metrics import Metrics
 
@@ -73,9 +71,6 @@ class Supervisor:
         self._fleet: Final = FleetMetrics(self._metrics.registry, self._ask_metrics)
         with ExitStack() as opening:
             make_state_folders(settings.state.path)
-            if settings.audit.is_enabled:
-                # Made once, before workers that would all make it.
-                load_hash_key(settings.state.path / AUDIT_FOLDER / "hash.key")
             self._counter: Final = new_counter()
             opening.callback(self._counter.close)
             self._writer: Final = Writer(settings, self._counter, self._wake, opening)

@@ -1,0 +1,136 @@
+"""Opens the decision log of a sidecar as its settings want it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+
+from consentry.app.settings import Settings
+from consentry.app.state_folder import AUDIT_FOLDER
+from consentry.app.system import SystemClock
+from consentry.app.telemetry_settings import FACT_OWNERS, AuditSettings
+from consentry.model.values import MICROS_PER_DAY
+from consentry.telemetry.audit.files import FileSink, Turning
+from consentry.telemetry.audit.keys import KeyRing
+from consentry.telemetry.audit.log import AuditLog, Sink
+from consentry.telemetry.audit.reader import KEYS_FOLDER, WORKER_PREFIX, AuditReader
+from consentry.telemetry.audit.record import Facts, QuestionDetail, RecordWriter, Telling
+from consentry.telemetry.audit.stream import StreamSink
+from consentry.telemetry.audit.strict import StrictAuditLog
+from consentry.telemetry.metrics import Metrics
+from consentry.v1 import authorization_pb2 as wire
+
+
+def open_audit(
+    settings: Settings, metrics: Metrics, clock: SystemClock, worker: int | None
+) -> AuditLog | StrictAuditLog | None:
+    """The decision log, not started yet; None where it is off. `worker`: one of several.
+
+    Raises:
+        OSError: its folder cannot be used.
+        AuditKeyError: a key is damaged.
+    """
+    audit = settings.audit
+    if not audit.is_enabled:
+        return None
+    folder = settings.state.path / AUDIT_FOLDER
+    keys = KeyRing(folder / KEYS_FOLDER, life_days=audit.key_days)
+    keys.current(clock.now_us())  # what is wrong with it is said at the start
+    place = folder if worker is None else folder / f"{WORKER_PREFIX}{worker}"
+    place.mkdir(mode=0o700, exist_ok=True)
+    writer = RecordWriter(_telling(audit), read_facts)
+    log: AuditLog | StrictAuditLog
+    if audit.mode == "strict":
+        log = StrictAuditLog(
+            _file_sink(audit, place, keys, clock),
+            keys=keys,
+            now_us=clock.now_us,
+            writer=writer,
+            patience_s=audit.patience_s,
+            observe=metrics.audit_commit_seconds.histogram().observe,
+        )
+    else:
+        log = AuditLog(
+            _sink(audit, place, keys, clock),
+            keys=keys,
+            now_us=clock.now_us,
+            writer=writer,
+            capacity=audit.capacity,
+        )
+    metrics.watch_audit(log)
+    return log
+
+
+def _telling(audit: AuditSettings) -> Telling:
+    return Telling(
+        is_person_clear=audit.data_subject == "clear",
+        question=QuestionDetail(audit.question),
+        leave_out=frozenset(audit.leave_out),
+        sampling=audit.sampling,
+    )
+
+
+def _sink(audit: AuditSettings, place: Path, keys: KeyRing, clock: SystemClock) -> Sink:
+    if audit.sink == "file":
+        return _file_sink(audit, place, keys, clock)
+
+    def tidy() -> None:
+        if audit.keep_keys_days is not None:
+            kept_us = int(audit.keep_keys_days * MICROS_PER_DAY)
+            keys.prune((), clock.now_us(), keep_us=kept_us)
+
+    return StreamSink(sys.stdout.fileno(), tidy=tidy)
+
+
+def _file_sink(audit: AuditSettings, place: Path, keys: KeyRing, clock: SystemClock) -> FileSink:
+    folder = place.parent if place.name.startswith(WORKER_PREFIX) else place
+    kept_us = int((audit.keep_keys_days or 0) * MICROS_PER_DAY)
+
+    def tidy() -> None:
+        keys.prune(AuditReader(folder).used_keys(), clock.now_us(), keep_us=kept_us)
+
+    turning = Turning(
+        max_bytes=audit.max_file_bytes,
+        max_age_days=audit.max_file_days,
+        keep_count=audit.keep_count,
+        keep_days=audit.keep_days,
+    )
+    return FileSink(place, now_us=clock.now_us, turning=turning, tidy=tidy)
+
+
+def read_facts(raw: bytes, leave_out: frozenset[str]) -> Facts:
+    """The facts of a CheckRequest, in protobuf's JSON form, without the person's id.
+
+    Raises:
+        DecodeError: it is none; no answer was given to it then.
+    """
+    request = wire.CheckRequest.FromString(raw)
+    request.subject.id = ""
+    told = MessageToDict(request, preserving_proto_field_name=True)
+    left_out = []
+    for name in sorted(leave_out):
+        owner, _, fact = name.partition(".")
+        if owner in FACT_OWNERS and _leave_out(told, owner, fact):
+            left_out.append(name)
+    return Facts(told, tuple(left_out))
+
+
+def _leave_out(told: dict[str, Any], owner: str, fact: str) -> bool:
+    """Takes a fact away; whether it was there."""
+    part = told.get(owner)
+    if isinstance(part, dict):
+        if part.pop(fact, None) is not None:
+            return True
+        kept = [each for each in part.get("attributes", ()) if each["name"] != fact]
+        was_there = len(kept) != len(part.get("attributes", ()))
+        part["attributes"] = kept
+        return was_there
+    if isinstance(part, list):
+        kept = [each for each in part if each["name"] != fact]
+        was_there = len(kept) != len(part)
+        told[owner] = kept
+        return was_there
+    return False

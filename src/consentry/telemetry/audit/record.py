@@ -1,0 +1,213 @@
+"""What a record of the decision log says, and how much of it is told.
+
+One line of JSON for each answer. What equal answers have in common is encoded once for each cache
+entry and key. Nothing here is the person's own: the id is a keyed hash unless the operator wants it
+in clear, and of the question no more than a keyed digest is kept unless its facts are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from json.encoder import encode_basestring_ascii as quoted
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from consentry.model.values import MICROS_PER_SECOND, datetime_of, time_us
+from consentry.telemetry.audit.keys import AuditKey
+
+DECISION: Final = "decision"
+GAP: Final = "gap"
+SAMPLED_OUT: Final = "sampled_out"
+
+OPTIONAL_FIELDS: Final = (
+    "rule", "purpose", "action", "data", "granted", "principal_id", "caller", "data_subject",
+    "correlation_id", "trace_id",
+)  # fmt: skip
+"""Fields that may be left out of records."""
+
+ALL_PERMITS: Final = "permit"
+"""In `Telling.sampling`: every reason of a permit that is not named itself."""
+
+
+class QuestionDetail(StrEnum):
+    """How much of the question is kept: none of it, a keyed digest, or its facts."""
+
+    NONE = "none"
+    DIGEST = "digest"
+    FACTS = "facts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """How much records tell.
+
+    `leave_out` are names of `OPTIONAL_FIELDS`, and of facts, such as `subject.birth_date`.
+    `sampling` is the share of records kept, by reason, between 0 and 1; what is not named is kept.
+    """
+
+    is_person_clear: bool = False
+    question: QuestionDetail = QuestionDetail.DIGEST
+    leave_out: frozenset[str] = frozenset()
+    sampling: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Facts(NamedTuple):
+    """The facts of a question but for the person's id, and which were left out of them."""
+
+    told: Mapping[str, Any]
+    left_out: tuple[str, ...] = ()
+
+
+ReadFacts = Callable[[bytes, frozenset[str]], Facts]
+"""(the question as it came, names of facts to leave out) -> its facts."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class AuditFields:
+    """What equal answers have in common; one object serves all answers from one cache entry.
+
+    `data` are the nodes asked for; `granted` the leaves given where it is not all of them, else
+    None. `revision` is the position of the person's newest event that the answer saw; where the
+    consent state could not be had, `is_consent_known` is false. `question` are the bytes as they
+    came. `encoded` and `encoded_by` are the writer's own.
+    """
+
+    digest: str
+    effect: str
+    reason: str
+    rule: str
+    purpose: str
+    action: str
+    principal_id: str
+    data_subject_id: str
+    data: tuple[str, ...] = ()
+    granted: tuple[str, ...] | None = None
+    revision: int = 0
+    is_consent_known: bool = True
+    question: bytes = b""
+    encoded: str = field(default="", init=False)
+    encoded_by: AuditKey | None = field(default=None, init=False)
+
+
+Record: TypeAlias = tuple[int, int, str, int, str, bool, str, str, AuditFields]
+"""One answer: its number, time, decision id, ledger position, correlation id, whether it came from
+the cache, caller, trace id, and what it shares with equal answers.
+
+PERF: a plain tuple; one is made for each answer.
+"""
+
+
+class RecordWriter:
+    """Turns records into lines. One thread at a time."""
+
+    def __init__(self, telling: Telling | None = None, read_facts: ReadFacts | None = None) -> None:
+        """`read_facts` is needed where the facts of questions are to be told."""
+        self._telling: Final = telling if telling is not None else Telling()
+        if self._telling.question is QuestionDetail.FACTS and read_facts is None:
+            raise ValueError("facts are to be told, and nothing reads them")
+        self._read_facts: Final = read_facts
+        leave_out = self._telling.leave_out
+        self._says_correlation: Final = "correlation_id" not in leave_out
+        self._says_caller: Final = "caller" not in leave_out
+        self._says_trace: Final = "trace_id" not in leave_out
+        self._owed: dict[str, float] = {}
+        self._second = -1
+        self._second_text = ""
+
+    def keeps(self, fields: AuditFields) -> bool:
+        """Whether the next record of this kind is kept; exactly the share that sampling says."""
+        sampling = self._telling.sampling
+        if not sampling:
+            return True
+        share = sampling.get(fields.reason)
+        if share is None:
+            share = sampling.get(ALL_PERMITS, 1.0) if fields.effect == ALL_PERMITS else 1.0
+        if share >= 1:
+            return True
+        owed = self._owed.get(fields.reason, 0.0) + share
+        # INVARIANT: of n records of a reason, between n * share - 1 and n * share are kept.
+        is_kept = owed >= 1
+        self._owed[fields.reason] = owed - is_kept
+        return is_kept
+
+    def line(self, record: Record, key: AuditKey) -> bytes:
+        """The line of one record, with its end."""
+        seq, now_us, decision_id, position, correlation_id, is_hit, caller, trace_id, fields = (
+            record
+        )
+        if fields.encoded_by is not key:
+            # PERF: an answer given from the cache is encoded and hashed once.
+            fields.encoded = self._encode(fields, key)
+            fields.encoded_by = key
+        said = ""
+        if correlation_id and self._says_correlation:
+            said += f'"correlation_id":{quoted(correlation_id)},'
+        if caller and self._says_caller:
+            said += f'"caller":{quoted(caller)},'
+        if trace_id and self._says_trace:
+            said += f'"trace_id":{quoted(trace_id)},'
+        return (
+            f'{{"event":"{DECISION}","seq":{seq},"time":"{self._time(now_us)}",'
+            f'"decision_id":{quoted(decision_id)},"position":{position},'
+            f'{said}"is_hit":{"true" if is_hit else "false"},{fields.encoded}}}\n'
+        ).encode("ascii")
+
+    def _time(self, now_us: int) -> str:
+        second, micros = divmod(now_us, MICROS_PER_SECOND)
+        if second != self._second:  # PERF: making a date costs ten times the rest of a line
+            self._second = second
+            self._second_text = datetime_of(second * MICROS_PER_SECOND).strftime(
+                "%Y-%m-%dT%H:%M:%S"
+            )
+        return f"{self._second_text}.{micros:06}Z"
+
+    def _encode(self, fields: AuditFields, key: AuditKey) -> str:
+        told: dict[str, object] = {
+            "digest": fields.digest,
+            "effect": fields.effect,
+            "reason": fields.reason,
+            "rule": fields.rule,
+            "purpose": fields.purpose,
+            "action": fields.action,
+            "data": fields.data,
+            "principal_id": fields.principal_id,
+            "revision": fields.revision,
+        }
+        if fields.granted is not None:
+            told["granted"] = fields.granted
+        if not fields.is_consent_known:
+            told["is_consent_known"] = False
+        for name in self._telling.leave_out:
+            told.pop(name, None)
+        told["key"] = key.name
+        told |= self._person(fields, key)
+        told |= self._question(fields, key)
+        return json.dumps(told, separators=(",", ":"))[1:-1]
+
+    def _person(self, fields: AuditFields, key: AuditKey) -> dict[str, object]:
+        if "data_subject" in self._telling.leave_out or not fields.data_subject_id:
+            return {}
+        if self._telling.is_person_clear:
+            return {"data_subject_id": fields.data_subject_id}
+        return {"data_subject": key.name_of(fields.data_subject_id)}
+
+    def _question(self, fields: AuditFields, key: AuditKey) -> dict[str, object]:
+        detail = self._telling.question
+        if detail is QuestionDetail.NONE or not fields.question:
+            return {}
+        told: dict[str, object] = {"question": key.digest(fields.question)}
+        if detail is QuestionDetail.FACTS and self._read_facts is not None:
+            facts = self._read_facts(fields.question, self._telling.leave_out)
+            told["facts"] = facts.told
+            if facts.left_out:
+                told["left_out"] = facts.left_out
+        return told
+
+
+def parse_time(text: str) -> int:
+    """A record's time in microseconds since the epoch; raises ValueError."""
+    return time_us(datetime.fromisoformat(text))
