@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import grpc
@@ -61,49 +61,71 @@ def must_permit(answer: bytes) -> bytes:
 
 
 def measure(*, rounds: int, calls: int, in_flight: int, say: Callable[[str], None]) -> Series:
-    """Microseconds of server CPU per call: `echo`, `echo again`, `hit`, `miss`."""
+    """Microseconds of server CPU per call: `echo`, `echo again`, `hit`, `miss`, and `all on`.
+
+    `all on` is a hit and `miss, all on` a miss with the decision log; the others are without it.
+    """
+    with ExitStack() as stack:
+        ours = stack.enter_context(our_caller("--config", _config(stack, is_logged=False)))
+        logged = stack.enter_context(our_caller("--config", _config(stack, is_logged=True)))
+        hit_body = newsletter_check()
+        answer = must_permit(ours.call("Check", hit_body))
+        must_permit(logged.call("Check", hit_body))
+        target, pid = stack.enter_context(echo_server(answer))
+        bare = Caller(target, pid)
+        stack.callback(bare.close)
+        pin(pid, 0)
+        pin(0, 1)
+        numbers = fresh_numbers()
+        same = [hit_body] * calls
+
+        def known(caller: Caller) -> Callable[[], float]:
+            return lambda: caller.server_us_per_call(same, in_flight=in_flight)
+
+        def fresh(caller: Caller) -> Callable[[], float]:
+            return lambda: caller.server_us_per_call(
+                [newsletter_check(next(numbers)) for _ in range(calls)], in_flight=in_flight
+            )
+
+        sides = {
+            "echo": known(bare),
+            "hit": known(ours),
+            "miss": fresh(ours),
+            "hit, all on": known(logged),
+            "miss, all on": fresh(logged),
+            "echo again": known(bare),
+        }
+        series = paired_rounds(sides, rounds=rounds, progress=say)
+        must_permit(ours.call("Check", newsletter_check(next(numbers))))
+    return series
+
+
+def _config(stack: ExitStack, *, is_logged: bool) -> str:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    file = folder / "consentry.toml"
+    file.write_text(f"[audit]\nis_enabled = {'true' if is_logged else 'false'}\n")
+    return str(file)
+
+
+@contextmanager
+def our_caller(*flags: str) -> Iterator[Caller]:
+    """A sidecar with the policies of the project, on the first core, that knows the consent."""
     with (
         tempfile.TemporaryDirectory() as state,
-        running_sidecar(ROOT / "policies", Path(state), "--no-watch") as sidecar,
+        running_sidecar(ROOT / "policies", Path(state), "--no-watch", *flags) as sidecar,
     ):
         record_consent(sidecar.target)
-        hit_body = newsletter_check()
-        ours = Caller(sidecar.target, sidecar.pid)
-        answer = must_permit(ours.call("Check", hit_body))
-        with echo_server(answer) as (target, pid):
-            bare = Caller(target, pid)
-            pin(sidecar.pid, 0)
-            pin(pid, 0)
-            pin(0, 1)
-            numbers = fresh_numbers()
-            same = [hit_body] * calls
-
-            def fresh() -> list[bytes]:
-                return [newsletter_check(next(numbers)) for _ in range(calls)]
-
-            sides = {
-                "echo": lambda: bare.server_us_per_call(same, in_flight=in_flight),
-                "hit": lambda: ours.server_us_per_call(same, in_flight=in_flight),
-                "miss": lambda: ours.server_us_per_call(fresh(), in_flight=in_flight),
-                "echo again": lambda: bare.server_us_per_call(same, in_flight=in_flight),
-            }
-            series = paired_rounds(sides, rounds=rounds, progress=say)
-            must_permit(ours.call("Check", newsletter_check(next(numbers))))
-            bare.close()
-        ours.close()
-    return series
+        caller = Caller(sidecar.target, sidecar.pid)
+        pin(sidecar.pid, 0)
+        yield caller
+        caller.close()
 
 
 def measure_batch(*, rounds: int, say: Callable[[str], None]) -> Series:
     """Microseconds of server CPU per check in batches of 1,000: all hits, all misses."""
     size, batches = 1000, 4
-    with (
-        tempfile.TemporaryDirectory() as state,
-        running_sidecar(ROOT / "policies", Path(state), "--no-watch") as sidecar,
-    ):
-        record_consent(sidecar.target)
-        caller = Caller(sidecar.target, sidecar.pid)
-        pin(sidecar.pid, 0)
+    with ExitStack() as stack:
+        caller = stack.enter_context(our_caller("--config", _config(stack, is_logged=False)))
         pin(0, 1)
         numbers = fresh_numbers()
 
@@ -124,19 +146,13 @@ def measure_batch(*, rounds: int, say: Callable[[str], None]) -> Series:
             "hit": lambda: per_check(same),
             "miss": lambda: per_check([batch(is_fresh=True) for _ in range(batches)]),
         }
-        series = paired_rounds(sides, rounds=rounds, progress=say)
-        caller.close()
-    return series
+        return paired_rounds(sides, rounds=rounds, progress=say)
 
 
 def measure_stream(*, rounds: int, messages: int, say: Callable[[str], None]) -> Series:
     """Microseconds of server CPU per message of a CheckStream, the sides as in `measure`."""
-    with (
-        tempfile.TemporaryDirectory() as state,
-        running_sidecar(ROOT / "policies", Path(state), "--no-watch") as sidecar,
-    ):
-        record_consent(sidecar.target)
-        ours = Caller(sidecar.target, sidecar.pid)
+    with ExitStack() as stack:
+        ours = stack.enter_context(our_caller("--config", _config(stack, is_logged=False)))
         numbers = fresh_numbers()
 
         def asked(number: int = 0) -> bytes:
@@ -147,7 +163,6 @@ def measure_stream(*, rounds: int, messages: int, say: Callable[[str], None]) ->
         raw = wire_pb2.RawStreamResponse(response=answer).SerializeToString()
         with echo_server(raw) as (target, pid):
             bare = Caller(target, pid)
-            pin(sidecar.pid, 0)
             pin(pid, 0)
             pin(0, 1)
             same = [asked()] * messages
@@ -159,5 +174,4 @@ def measure_stream(*, rounds: int, messages: int, say: Callable[[str], None]) ->
             }
             series = paired_rounds(sides, rounds=rounds, progress=say)
             bare.close()
-        ours.close()
     return series
