@@ -126,6 +126,7 @@ class FakeDecider:
 class FakeView:
     events: tuple[ConsentEvent, ...] = ()
     is_available: bool = True
+    has_rights: bool = True
     revision: int = 0
     position: int = 0
     read_at_us: int = NOW_US

@@ -69,7 +69,7 @@ def expression(text: str) -> Expr:
 class View:
     """A ledger's answer that a test fills in."""
 
-    is_available = True
+    is_available = has_rights = True
     revision = position = read_at_us = 0
 
     def __init__(self, **rights: int) -> None:

@@ -20,7 +20,7 @@ Source: decision semantics, "Consent: what the ledger says"; consent domain, 3.4
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 from consentry.consent.problems import is_cut, is_in_scope, standings_of
@@ -47,6 +47,7 @@ from consentry.model.vocabulary import (
 
 NEGATIVES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
 """Kinds that end the consents before them."""
+_OF_CONSENT: Final = NEGATIVES | {EventKind.REQUESTED, EventKind.GIVEN}
 _MAX_REMEMBERED: Final = 64
 _NOT_IN_FORCE: Final = RightState()
 
@@ -66,6 +67,7 @@ class SubjectView:
         "_remembered",
         "_rights",
         "events",
+        "has_rights",
         "position",
         "read_at_us",
         "revision",
@@ -88,17 +90,18 @@ class SubjectView:
             if event.kind in NEGATIVES:
                 self._negatives.append(event)
             self._last_received_us = max(self._last_received_us, event.received_at_us)
+        self.has_rights = not self._by_kind.keys() <= _OF_CONSENT
         self._given = self._by_kind.get(EventKind.GIVEN, [])
         if len(self._given) > 1:
             self._given = sorted(self._given, key=_newest_first_key, reverse=True)
-        self._remembered: dict[tuple[object, ...], _Remembered] = {}
+        self._remembered: dict[Hashable, _Remembered] = {}
         self._rights: tuple[ConsentQuery | None, dict[Track, RightState]] = (None, {})
 
     def consent(self, query: ConsentQuery) -> ConsentState:
         """The consents that stand for `query`."""
         # PERF: one request asks the same thing for each rule, and a batch for each item. Nodes are
         # compared by identity, for a reload may change what a path means.
-        key = (
+        key = query.key or (
             id(query.purpose),
             id(query.leaf),
             query.regime,
@@ -257,6 +260,7 @@ class _UnavailableView:
     __slots__ = ()
 
     is_available: Final = False
+    has_rights: Final = False
     revision: Final = 0
     position: Final = 0
     read_at_us: Final = 0

@@ -142,6 +142,36 @@ def _bind_attributes(
         facts.signal = table.signal.bind(request.signals, violations)
 
 
+def bind_rest(linked: LinkedProgram, request: Request, facts: Facts) -> bool:
+    """Sets the facts of the person, the record, the context and signals; false if one is wrong."""
+    person = request.data_subject
+    if person is None or not person.id:
+        return False
+    facts.subject_id = person.id
+    resource = request.resource
+    if resource.id:
+        facts.resource_id = resource.id
+    if resource.collected_at_us is not None:
+        if not MIN_TIME_US <= resource.collected_at_us <= MAX_TIME_US:
+            return False
+        facts.collected_at_us = resource.collected_at_us
+    facts.collected_for = resource.collected_for or None
+    facts.collected_on = resource.collected_on or None
+    table = linked.attributes
+    if not table.is_needed:
+        return True
+    violations: list[FieldViolation] = []
+    if table.subject is not None:
+        facts.subject = table.subject.bind(person.attributes, violations)
+    if table.resource is not None:
+        facts.resource = table.resource.bind(resource.attributes, violations)
+    if table.context is not None:
+        facts.context = table.context.bind(request.context, violations)
+    if table.signal is not None:
+        facts.signal = table.signal.bind(request.signals, violations)
+    return not violations
+
+
 def _required(field: str) -> FieldViolation:
     return FieldViolation(field=field, code="required", message=f"`{field}` must not be empty")
 

@@ -19,7 +19,8 @@ from consentry.engine.masks import stricter, union
 from consentry.engine.outcome import MAX_KEPT, SILENT_YES, Outcome, Yes
 from consentry.engine.reasons import RankedFinding, in_order
 from consentry.engine.regimes import ask_first, explain_no, find_duties, find_yes
-from consentry.engine.run import Run, find_governing
+from consentry.engine.run import Run, find_governing, governing_by
+from consentry.engine.use import Part, Use, find_use, note_use
 from consentry.model.consent import ConsentView
 from consentry.model.decision import Decision, Effect, Mask, Obligation
 from consentry.model.request import Request
@@ -33,6 +34,44 @@ def evaluate(linked: LinkedProgram, request: Request, view: ConsentView, now_us:
     Raises:
         RequestError: the request's shape is wrong, so that no question was asked.
     """
+    use = find_use(linked, request)
+    if use is not None and view.is_available:
+        decision = _decide_quickly(use, request, view, now_us)
+        if decision is not None:
+            return decision
+    return _decide_thoroughly(linked, request, view, now_us)
+
+
+def _decide_quickly(use: Use, request: Request, view: ConsentView, now_us: int) -> Decision | None:
+    """The answer where everything says yes; see `engine.use`."""
+    facts = use.facts_for(request, view, now_us)
+    if facts is None:
+        return None
+    linked = use.linked
+    regimes = linked.fixed_regimes or governing_by(linked, facts)
+    if not regimes:
+        return None
+    found: dict[Part, Outcome] = {}
+    for part in use.parts:
+        if part in found:
+            continue
+        key = use.find_yes(part, facts, regimes)
+        if key is None:
+            return None
+        outcome = part.outcomes.get(key)
+        if outcome is None:
+            run = Run(linked, request, facts, view, now_us)
+            run.regimes = regimes
+            outcome = _decide(run, part.group)
+            part.keep(key, outcome)
+        found[part] = outcome
+    outcomes = [found[part] for part in use.parts]
+    return _answer(request, use.leaves, outcomes, facts.horizon_us, is_cacheable=True)
+
+
+def _decide_thoroughly(
+    linked: LinkedProgram, request: Request, view: ConsentView, now_us: int
+) -> Decision:
     facts = check_shape(linked, request)
     unknowns = find_unknowns(linked.program, request)
     if unknowns:
@@ -42,6 +81,8 @@ def evaluate(linked: LinkedProgram, request: Request, view: ConsentView, now_us:
     facts.leaf = leaves[0]
     run.regimes = linked.fixed_regimes or find_governing(run)
     outcomes = [_decide_leaf(run, leaves[0])] if len(leaves) == 1 else _decide_leaves(run, leaves)
+    if outcomes[0].effect is Effect.PERMIT:
+        note_use(run, request, leaves)
     return _answer(request, leaves, outcomes, facts.horizon_us, is_cacheable=view.is_available)
 
 
@@ -155,8 +196,8 @@ def _refused_by(
 
 def _answer(
     request: Request,
-    leaves: list[DataNode],
-    outcomes: list[Outcome],
+    leaves: Sequence[DataNode],
+    outcomes: Sequence[Outcome],
     valid_until_us: int | None,
     *,
     is_cacheable: bool,

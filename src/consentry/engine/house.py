@@ -20,6 +20,7 @@ from consentry.engine.matching import (
 )
 from consentry.engine.reasons import RankedFinding
 from consentry.engine.run import Run
+from consentry.model.facts import Facts
 from consentry.model.tri import TRUE
 from consentry.model.values import shift_us
 from consentry.model.vocabulary import MISS_REASONS, PURPOSE_NOT_DECLARED, RETENTION_EXCEEDED
@@ -47,18 +48,24 @@ def is_retention_over(rule: LinkedRule, run: Run) -> bool:
 
     A hold on the use (`rights.held`) keeps it from being over.
     """
-    facts = run.facts
+    end_us = retention_end_us(rule, run.facts)
+    if end_us is None:
+        return False
+    if end_us <= run.facts.now_us:
+        return not run.is_held()
+    run.facts.changes_at(end_us)
+    return False
+
+
+def retention_end_us(rule: LinkedRule, facts: Facts) -> int | None:
+    """When the permit, or else the purpose, no longer allows the data to be kept; None: never."""
     keep = rule.keep or facts.purpose.keep
     if keep is None or facts.collected_at_us is None:
-        return False
+        return None
     try:
-        end_us = shift_us(facts.collected_at_us, keep)
+        return shift_us(facts.collected_at_us, keep)
     except (ValueError, OverflowError):  # past the calendar's last year
-        return False
-    if end_us <= facts.now_us:
-        return not run.is_held()
-    facts.changes_at(end_us)
-    return False
+        return None
 
 
 def explain_miss(run: Run) -> RankedFinding:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import marshal
 from collections.abc import Iterable, Mapping, Sequence
 from types import CodeType
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 from consentry.engine.attributes import AttributeTable, controller_attributes
 from consentry.engine.groups import Group, build_group, takes_basis
@@ -18,8 +18,14 @@ from consentry.engine.reasons import ReasonOrder
 from consentry.model.operators import NAMESPACE
 from consentry.model.program import HOUSE, Program, Regime, Rule, RuleKind
 
+if TYPE_CHECKING:
+    from consentry.engine.use import Use
+
 MAX_GROUPS: Final = 65_536
 """Most groups kept; when there are more, all are forgotten and made again on demand."""
+
+UseKey: TypeAlias = tuple[int, str, tuple[str, ...], str, str | None, int]
+"""Who asks, to do what, with which data, what for, over which channel, to whom."""
 
 _Key = TypeVar("_Key")
 
@@ -75,6 +81,8 @@ class LinkedProgram:
         self._groups: dict[tuple[str, int, int], Group] = {}
         self._shared: dict[tuple[str, int, tuple[int, ...], tuple[int, ...]], Group] = {}
         self._near: dict[tuple[str, int, int], tuple[NearRule, ...]] = {}
+        self.uses: dict[UseKey, Use | None] = {}
+        """Uses made ready, and (None) those that came once; see `engine.use`."""
 
     def group(self, action: str, purpose: int, leaf: int) -> Group:
         """The candidates for one question about one leaf. Leaves with equal ones share a group."""

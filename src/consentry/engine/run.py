@@ -166,10 +166,14 @@ def find_governing(run: Run) -> tuple[Regime, ...]:
 
     Source: decision semantics, order 2.
     """
-    facts = run.facts
+    return governing_by(run.linked, run.facts)
+
+
+def governing_by(linked: LinkedProgram, facts: Facts) -> tuple[Regime, ...]:
+    """As `find_governing`, by the facts alone."""
     governing = []
     fallbacks = []
-    for regime, test in run.linked.governs:
+    for regime, test in linked.governs:
         if regime.index == HOUSE or not in_force(facts, regime.from_us, regime.until_us):
             continue
         if regime.is_fallback:

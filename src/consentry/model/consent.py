@@ -12,7 +12,7 @@ Source: decision semantics, "Consent: what the ledger says".
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Hashable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
@@ -183,6 +183,9 @@ class ConsentQuery:
     `declared` holds the paths of the author's purposes: a consent that names one means it, and not
     a standard key that reads the same. `action_tags` are those of the action: who opted out of sale
     is not sold by an action that sells either, whatever the purpose is called.
+
+    `key`, where there is one, stands for all the rest but `now_us`: two queries with the same key
+    differ in nothing else, so that what a view remembers is found by it.
     """
 
     purpose: Final[PurposeNode]
@@ -199,6 +202,7 @@ class ConsentQuery:
     now_us: Final[int]
     action_tags: Final[frozenset[str]] = frozenset()
     declared: Final[Container[str]] = field(default=(), compare=False, repr=False)
+    key: Final[Hashable] = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -268,6 +272,11 @@ class ConsentView(Protocol):
     @property
     def is_available(self) -> bool:
         """Whether the state could be read freshly enough."""
+        ...
+
+    @property
+    def has_rights(self) -> bool:
+        """Whether there is an event of a right at all; where not, none is in force."""
         ...
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Effect(StrEnum):
@@ -71,7 +72,7 @@ class LeafDecision:
         return self.findings[0].reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Decision:
     """The answer to one request.
 
@@ -81,12 +82,13 @@ class Decision:
     the consent state could not be read.
     """
 
-    effect: Effect
-    findings: tuple[Finding, ...]
-    leaves: tuple[LeafDecision, ...] = ()
-    obligations: tuple[Obligation, ...] = ()
-    valid_until_us: int | None = None
-    is_cacheable: bool = True
+    # PERF: made anew for each question, and so not frozen, as in `model.consent`.
+    effect: Final[Effect]
+    findings: Final[tuple[Finding, ...]]
+    leaves: Final[tuple[LeafDecision, ...]] = ()
+    obligations: Final[tuple[Obligation, ...]] = ()
+    valid_until_us: Final[int | None] = None
+    is_cacheable: Final[bool] = True
 
     @property
     def reason(self) -> str:

@@ -240,7 +240,8 @@ def recipients_of(standing: Standing | None) -> tuple[str, ...] | None:
 
 def right_active(f: Facts, track: str) -> bool:
     """Whether a right is in force."""
-    return f.right(track).is_active
+    # PERF: most people never used one.
+    return f.view.has_rights and f.right(track).is_active
 
 
 def right_at(f: Facts, track: str) -> int:

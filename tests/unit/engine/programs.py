@@ -48,6 +48,7 @@ class FakeView:
     state: ConsentState = field(default_factory=ConsentState)
     rights: dict[str, RightState] = field(default_factory=dict)
     is_available: bool = True
+    has_rights: bool = True
     revision: int = 0
     position: int = 0
     read_at_us: int = 0
@@ -168,4 +169,8 @@ def request(**changes: object) -> Request:
 def decide(
     made: Program, asked: Request | None = None, view: FakeView | None = None, now_us: int = NOW_US
 ) -> Decision:
-    return evaluate(link(made), asked or request(), view or FakeView(), now_us)
+    """The decision; the same the first time and later, when another way may answer."""
+    linked, asked, view = link(made), asked or request(), view or FakeView()
+    first, *later = [evaluate(linked, asked, view, now_us) for _ in range(4)]
+    assert all(decision == first for decision in later), (first, later)
+    return first
