@@ -14,6 +14,13 @@ from consentry.telemetry.audit.record import AuditFields
 EFFECT_NAMES: Final = (Effect.DENY.value, Effect.PERMIT.value)
 
 
+NOT_AUDITED: Final = AuditFields(
+    digest="", effect="", reason="", rule="", purpose="", action="", principal_id="",
+    data_subject_id="",
+)  # fmt: skip
+"""Of answers where no record is written."""
+
+
 def audit_fields(
     snapshot: Snapshot, request: Request, decision: Decision, view: ConsentView, raw: bytes
 ) -> AuditFields:

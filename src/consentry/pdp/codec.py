@@ -8,20 +8,21 @@ appended. So the first part can be kept as bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from consentry.model.decision import Decision
 from consentry.model.request import Request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DecodedCheck:
     """A question as decoded. `is_cacheable` is false where equal bytes may not mean an equal
     question, such as with unknown fields.
     """
 
-    request: Request
-    is_cacheable: bool = True
+    # PERF: one for each question, and so not frozen, as in `model.consent`.
+    request: Final[Request]
+    is_cacheable: Final[bool] = True
 
 
 class Codec(Protocol):

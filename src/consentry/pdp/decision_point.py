@@ -34,7 +34,7 @@ from consentry.model.decision import Decision, Effect
 from consentry.model.ports import Clock, IdSource
 from consentry.model.request import Request, RequestError
 from consentry.model.values import MICROS_PER_SECOND
-from consentry.pdp.audited import EFFECT_NAMES, audit_fields
+from consentry.pdp.audited import EFFECT_NAMES, NOT_AUDITED, audit_fields
 from consentry.pdp.cache import MAX_KEY_BYTES, AnswerCache, Entry, SubjectCell, entry_size
 from consentry.pdp.codec import Codec
 from consentry.pdp.errors import (
@@ -239,17 +239,20 @@ class DecisionPoint:
         elif decision.valid_until_us is not None and decision.valid_until_us < latest_us:
             until_us = decision.valid_until_us
         answer = self._codec.encode_answer(decision, request, snapshot.digest, until_us)
+        # PERF: positional, in the order of the members.
         entry = Entry(
-            snapshot=snapshot,
-            cell=cell if cell is not None else _NO_CELL,
-            view=view,
-            from_us=now_us,
-            until_us=until_us,
-            answer=answer,
-            count=self._cell_of(snapshot, request, decision),
-            audit=audit_fields(snapshot, request, decision, view, raw),
-            size_bytes=entry_size(raw, answer),
-            decision=decision if self._compares else None,
+            snapshot,
+            _NO_CELL if cell is None else cell,
+            view,
+            now_us,
+            until_us,
+            answer,
+            self._cell_of(snapshot, request, decision),
+            NOT_AUDITED
+            if self._append_audit is None
+            else audit_fields(snapshot, request, decision, view, raw),
+            entry_size(raw, answer),
+            decision if self._compares else None,
         )
         is_kept = (
             self._keeps

@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Final
 
-_HANDLE_BYTES = 8
+HANDLE_BYTES: Final = 8
+"""Length of a handle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Handles:
         """The handle of a person, always the same within one instance; 64 bits."""
         # Ids are valid Unicode when they come from the wire; others may come from a ledger.
         raw = data_subject_id.encode("utf-8", "surrogatepass")
-        return int.from_bytes(blake2b(raw, digest_size=_HANDLE_BYTES, key=self.key).digest(), "big")
+        return int.from_bytes(blake2b(raw, digest_size=HANDLE_BYTES, key=self.key).digest(), "big")
 
 
 def new_handles() -> Handles:

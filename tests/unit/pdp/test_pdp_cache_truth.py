@@ -127,7 +127,9 @@ def test_random_histories_have_hits() -> None:
 
 
 def with_entry(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], None]) -> None:
-    def make(**values: Any) -> Entry:
+    def make(*members: Any) -> Entry:
+        names = [field.name for field in dataclasses.fields(Entry)]
+        values = dict(zip(names, members, strict=True))
         change(values)
         return Entry(**values)
 
