@@ -99,21 +99,8 @@ class SubjectView:
 
     def consent(self, query: ConsentQuery) -> ConsentState:
         """The consents that stand for `query`."""
-        # PERF: one request asks the same thing for each rule, and a batch for each item. Nodes are
-        # compared by identity, for a reload may change what a path means.
-        key = query.key or (
-            id(query.purpose),
-            id(query.leaf),
-            query.regime,
-            query.controller,
-            query.channel,
-            query.recipient_id,
-            query.recipient_roles,
-            query.recipient_country,
-            query.is_contact,
-            query.is_disclosure,
-            query.action_tags,
-        )
+        # PERF: one request asks the same thing for each rule, and a batch for each item.
+        key = query.key if query.key is not None else _all_but_now(query)
         now_us = query.now_us
         known = self._remembered.get(key)
         if known is not None and known.from_us <= now_us < known.until_us:
@@ -276,6 +263,23 @@ UNAVAILABLE: Final[ConsentView] = _UnavailableView()
 """The one view of a ledger that cannot be read."""
 
 _NEVER_US: Final = 1 << 62
+
+
+def _all_but_now(query: ConsentQuery) -> Hashable:
+    # Nodes are told by identity, for a reload may change what a path means.
+    return (
+        id(query.purpose),
+        id(query.leaf),
+        query.regime,
+        query.controller,
+        query.channel,
+        query.recipient_id,
+        query.recipient_roles,
+        query.recipient_country,
+        query.is_contact,
+        query.is_disclosure,
+        query.action_tags,
+    )
 
 
 def _earliest(left: int | None, right: int | None) -> int | None:
