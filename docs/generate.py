@@ -10,16 +10,15 @@ scraped, the same settings are read.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from configuration_page import configuration_page
 from grammar_page import grammar_page
 from prometheus_client.metrics_core import Metric
-from pydantic import BaseModel
 
-from consentry.app.settings import Settings
+from consentry.app.settings_schema import json_schema
 from consentry.compiler.compile import compile_policies
 from consentry.compiler.load import CORE_PACK, STRICT_PACK
 from consentry.compiler.pack_contents import PackContents, read_contents
@@ -38,10 +37,6 @@ from consentry.telemetry.metrics import Metrics
 
 DOCS = Path(__file__).resolve().parent
 MADE = "<!-- Written by docs/generate.py; change the code it is told from. -->"
-CONFIGURATION = """\
-Defaults, then a TOML file (`--config FILE`, or `CONSENTRY_CONFIG`), then environment variables,
-then flags: the later wins. An unknown key is refused, in the file and in the environment. Units
-stand in the names: `_s` seconds, `_bytes` bytes. Lists in the environment are JSON."""
 VOCABULARY = """\
 What the pack `core` declares, which every policy set has. `as` maps a field to a data category and
 a purpose to a data use: those of the fideslang taxonomy, 3.1, described in our own words, and a few
@@ -147,40 +142,6 @@ def metrics_page() -> str:
     return "\n".join([MADE, "", *head, *table, *metric_rows(), *note])
 
 
-def shown(value: object) -> str:
-    """A default as a TOML file would have it."""
-    match value:
-        case None:
-            return "none"
-        case bool():
-            return str(value).lower()
-        case tuple():
-            return json.dumps(list(value))
-        case int() | float():
-            return f"{value:g}" if value < 10_000 else f"{value:_}"
-        case _:
-            return json.dumps(str(value))
-
-
-def settings_rows(section: type[BaseModel], prefix: str) -> Iterator[str]:
-    """One row a setting of one section."""
-    for key, field in section.model_fields.items():
-        variable = f"CONSENTRY_{prefix.upper()}__{key.upper()}"
-        yield f"| `{key}` | `{shown(field.default)}` | {field.description} | `{variable}` |"
-
-
-def configuration_page() -> str:
-    """All settings, by section."""
-    lines = [MADE, "", "# Configuration", "", CONFIGURATION, ""]
-    for name, field in Settings.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            lines += [f"## [{name}]", "", str(section.__doc__).strip(), ""]
-            lines += ["| key | default | meaning | environment |", "| --- | --- | --- | --- |"]
-            lines += [*settings_rows(section, name), ""]
-    return "\n".join(lines)
-
-
 def pack_rules_page(pack: PackContents) -> str:
     """All rules of a law pack, in their order, with what they say and where it is written."""
     lines = [MADE, "", f"# Rules of {pack.name}", "", f"From [{pack.name}](../{pack.name}.md)."]
@@ -243,7 +204,8 @@ def pages() -> dict[Path, str]:
     made[DOCS / "diagnostics" / "README.md"] = diagnostics_index()
     made[DOCS / "policy-authors" / "grammar.md"] = grammar_page(MADE)
     made[DOCS / "operators" / "metrics.md"] = metrics_page()
-    made[DOCS / "operators" / "configuration.md"] = configuration_page()
+    made[DOCS / "operators" / "configuration.md"] = configuration_page(MADE)
+    made[DOCS / "operators" / "configuration.schema.json"] = json_schema() + "\n"
     made[DOCS / "policy-authors" / "vocabulary.md"] = vocabulary_page()
     for pack in law_packs():
         made[DOCS / "packs" / "rules" / f"{pack.name}.md"] = pack_rules_page(pack)

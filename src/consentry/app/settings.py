@@ -1,59 +1,32 @@
-"""The settings of a sidecar: read once, frozen, every unknown key refused.
+"""The settings of a sidecar: read once (by `settings_loading`), frozen, nothing unknown in them.
 
-Later wins: defaults, then the TOML file (`--config` or CONSENTRY_CONFIG), then environment
-variables (`CONSENTRY_<SECTION>__<KEY>`, such as CONSENTRY_SERVER__GRACE_S), then flags. Lists in
-the environment are JSON. Rooms get plain values in their constructors, never these objects.
+Rooms get plain values in their constructors, never these objects.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
-from pydantic_settings import SettingsError as SourceError
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from consentry.app.settings_section import Section as _Section
+from consentry.app.settings_callers import (
+    Identities,
+    Issuers,
+    Listening,
+    ListenSettings,
+    NotNegative,
+    TlsSettings,
+    refuse_misfits,
+)
+from consentry.app.settings_section import Section
 from consentry.app.telemetry_settings import AuditSettings
 
 ENV_PREFIX: Final = "CONSENTRY_"
-CONFIG_VARIABLE: Final = "CONSENTRY_CONFIG"
-# What services in the same pod or shell use to find the sidecar; not ours to read or refuse.
-_OF_CALLERS: Final = ("CONSENTRY_TARGET", "CONSENTRY_HTTP")
-# Kubernetes gives every pod variables for every Service; one that is named `consentry` must not
-# keep the sidecar from starting.
-_SERVICE_LINK: Final = re.compile(r"CONSENTRY_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_\d+_.*)")
-
-_NotNegative = Annotated[float, Field(ge=0)]
 
 
-class SettingsError(Exception):
-    """The configuration is wrong; one sentence for each thing."""
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
-class PolicySettings(_Section):
+class PolicySettings(Section):
     """Where the policies are and how they are followed."""
 
     path: Path = Field(
@@ -99,7 +72,7 @@ class PolicySettings(_Section):
         return self
 
 
-class StateSettings(_Section):
+class StateSettings(Section):
     """What must outlive the process: the ledger, the decision log, the archive of policies."""
 
     path: Path = Field(
@@ -119,7 +92,7 @@ class StateSettings(_Section):
     )
 
 
-class LedgerSettings(_Section):
+class LedgerSettings(Section):
     """Which ledger: this sidecar's own, one in PostgreSQL, or that of a ledger node."""
 
     kind: Literal["sqlite", "postgres", "upstream"] = Field(
@@ -160,10 +133,13 @@ class LedgerSettings(_Section):
         return self
 
 
-class ServerSettings(_Section):
+class ServerSettings(Section):
     """Addresses, limits and times of the doors; a Unix socket is `unix:/path`."""
 
-    listen: tuple[str, ...] = Field(default=("127.0.0.1:7470",), description="Addresses for gRPC.")
+    listen: Annotated[tuple[Listening, ...], Field(min_length=1)] = Field(
+        default=(ListenSettings(address="127.0.0.1:7470"),),
+        description="Addresses for gRPC; each a string, or a table of what is said below.",
+    )
     health: str | None = Field(
         default="127.0.0.1:7471", description="gRPC health only; none: no door."
     )
@@ -171,7 +147,8 @@ class ServerSettings(_Section):
         default="127.0.0.1:7472", description="/metrics, /livez, /readyz, /transparency; none: off."
     )
     insecure_off_loopback: bool = Field(
-        default=False, description="Allow gRPC without TLS on addresses that others can reach."
+        default=False,
+        description="Allow gRPC on addresses that others can reach, unsecured or by anybody.",
     )
     socket_mode: Annotated[int, Field(ge=0, le=0o777)] = Field(
         default=0o600, description="File mode of Unix sockets, as a number (0o600 in TOML)."
@@ -198,13 +175,13 @@ class ServerSettings(_Section):
     watch_bound_s: PositiveFloat = Field(
         default=2.0, description="How long a cache at a caller's side may live on in silence."
     )
-    drain_delay_s: _NotNegative = Field(
+    drain_delay_s: NotNegative = Field(
         default=3.0, description="How long to serve on after SIGTERM while readiness says no."
     )
-    grace_s: _NotNegative = Field(default=10.0, description="Longest wait for calls in flight.")
+    grace_s: NotNegative = Field(default=10.0, description="Longest wait for calls in flight.")
 
 
-class CacheSettings(_Section):
+class CacheSettings(Section):
     """The answer cache."""
 
     mode: Literal["on", "off", "compare"] = Field(
@@ -215,7 +192,7 @@ class CacheSettings(_Section):
     max_age_s: PositiveFloat = Field(default=30.0, description="Longest life of a kept answer.")
 
 
-class ReceiptSettings(_Section):
+class ReceiptSettings(Section):
     """What receipts and records tell beyond the policies, and the keys that sign them."""
 
     keys_path: Path | None = Field(
@@ -232,7 +209,7 @@ class ReceiptSettings(_Section):
     withdrawal: str = Field(default="", description="How a person withdraws, in a sentence.")
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """The log of the sidecar's own life."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -255,6 +232,11 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     receipts: ReceiptSettings = ReceiptSettings()
     log: LogSettings = LogSettings()
+    tls: TlsSettings = TlsSettings()
+    tokens: Issuers = Field(default=(), description="Whose bearer tokens prove who calls.")
+    identities: Identities = Field(
+        default={}, description="Who may call, by name; none: everybody may do everything."
+    )
 
     @property
     def receipt_keys(self) -> Path:
@@ -265,66 +247,17 @@ class Settings(BaseSettings):
     def _fit(self) -> Self:
         if self.server.workers > 1 and self.ledger.serves_feed:
             raise ValueError("workers: a ledger node that others follow is one process")
+        refuse_misfits(self.server.listen, self.tls, self.tokens, self.identities)
         return self
 
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - named by pydantic-settings
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by pydantic-settings
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then environment, then the file that `load_settings` names."""
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
-
-
-def load_settings(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
-    """The settings of this process; `flags` are nested like the sections.
-
-    Raises:
-        SettingsError: a file cannot be read, a key is unknown or a value is wrong.
-    """
-    _refuse_unknown(os.environ)
-    if config is None and os.environ.get(CONFIG_VARIABLE):
-        config = Path(os.environ[CONFIG_VARIABLE])
-    if config is not None and not config.is_file():
-        raise SettingsError((f"{config}: no such file",))
-
-    class _FromFile(Settings):
-        model_config = SettingsConfigDict(toml_file=config)
-
-    try:
-        return _FromFile(**flags)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
-        raise SettingsError((f"{config}: {problem}",)) from problem
-    except (SourceError, ValidationError) as problem:
-        raise SettingsError(_told(problem)) from problem
-
-
-def _told(problem: SourceError | ValidationError) -> tuple[str, ...]:
-    if isinstance(problem, SourceError):  # such as a list in the environment that is not JSON
-        return (str(problem),)
-    return tuple(
-        f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
-        for error in problem.errors(include_input=False, include_url=False)
-    )
-
-
-def _refuse_unknown(variables: Mapping[str, str]) -> None:
-    # Pydantic ignores variables it does not know; a misspelled one must not be silent.
-    known = {CONFIG_VARIABLE, *_OF_CALLERS}
-    for section, field in Settings.model_fields.items():
-        name = f"{ENV_PREFIX}{section.upper()}"
-        known.add(name)
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            known |= {f"{name}__{key.upper()}" for key in annotation.model_fields}
-    problems = tuple(
-        f"{name}: no such setting"
-        for name in sorted(variables)
-        if name.startswith(ENV_PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name)
-    )
-    if problems:
-        raise SettingsError(problems)
+        """What it is made from and nothing else: `settings_loading` reads the sources."""
+        return (init_settings,)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from consentry.app.audit.opening import open_audit
+from consentry.app.callers import listens_of, open_callers, open_certificates
 from consentry.app.descriptors import connection_room
 from consentry.app.ledgers import OpenLedgerOf, open_ledger
 from consentry.app.policy_source import policy_source
@@ -35,7 +36,7 @@ from consentry.pdp.watcher import PolicyWatcher
 from consentry.server.codec import ProtoCodec
 from consentry.server.explain_service import ExplainMethods
 from consentry.server.handles import Handles, new_handles
-from consentry.server.options import BoundAddresses, ServerOptions
+from consentry.server.options import BoundAddresses, Listen, ServerOptions
 from consentry.server.sidecar import Sidecar
 from consentry.server.statement_service import StatementMethods
 from consentry.server.statements import Statements, Texts
@@ -53,7 +54,7 @@ class WorkerPart:
 
     number: int
     handles: Handles
-    listen: tuple[str, ...]
+    listen: tuple[Listen, ...]
     reload: Callable[[], LoadResult]
     open_ledger: OpenLedgerOf | None = None
 
@@ -123,6 +124,7 @@ class Application:
             cache_mode=CacheMode(cache.mode),
             max_age_s=cache.max_age_s,
         )
+        self.callers = open_callers(settings, clock, opening)
         past, statements = PastPolicies(archive), self._open_statements(clock)
         self.statements = statements
         self.sidecar = Sidecar(
@@ -143,6 +145,8 @@ class Application:
             ),
             pages=transparency_routes(statements),
             handles=handles,
+            callers=self.callers,
+            certificates=open_certificates(settings, clock, self.metrics if part is None else None),
         )
 
     def _open_statements(self, clock: SystemClock) -> Statements:
@@ -247,7 +251,7 @@ def server_options(
         TooFewDescriptorsError: an OSError; the system gives too few file descriptors.
     """
     server, follows = settings.server, settings.ledger.readiness_follows
-    listen = server.listen if part is None else part.listen
+    listen = listens_of(settings) if part is None else part.listen
     return ServerOptions(
         listen=listen,
         health_listen=server.health if part is None else None,

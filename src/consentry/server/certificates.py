@@ -27,7 +27,7 @@ NO_TLS: Final = "TLS needs the extra `tls`: pip install 'consentry[tls]'"
 _OTHERS: Final = 0o007
 
 
-class CertificateError(Exception):
+class CertificateError(ValueError):
     """Certificate, key or authorities cannot be used; the text names files and no secret."""
 
 

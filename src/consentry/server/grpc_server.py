@@ -99,7 +99,9 @@ class GrpcServer:
             self._sockets.append(path)
             path.bind(self._server.add_insecure_port)
             return f"{UNIX_PREFIX}{path.path}"
-        is_safe = self._insecure_off_loopback or self._is_secured(listen)
+        is_safe = self._insecure_off_loopback or listen.is_secured(
+            knows_callers=self._knows_callers
+        )
         address = parse_host_port(listen.address, insecure_off_loopback=is_safe)
         try:
             if listen.tls is Tls.NONE:
@@ -114,10 +116,6 @@ class GrpcServer:
             open_tcp_socket(address).close()
             raise AddressInUseError(f"{address}: the port is in use") from None
         return str(type(address)(address.host, port))
-
-    def _is_secured(self, listen: Listen) -> bool:
-        # TLS alone keeps others from listening in; it does not keep them from calling.
-        return listen.tls is Tls.MUTUAL or (listen.tls is Tls.SERVER and self._knows_callers)
 
     def start(self) -> None:
         """Serve."""

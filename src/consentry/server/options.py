@@ -34,6 +34,13 @@ class Listen:
         """Whether it is a path and no port."""
         return self.address.startswith(UNIX_PREFIX)
 
+    def is_secured(self, *, knows_callers: bool) -> bool:
+        """Whether it may stand where other machines reach it.
+
+        TLS alone keeps others from listening in; it does not keep them from calling.
+        """
+        return self.tls is Tls.MUTUAL or (self.tls is Tls.SERVER and knows_callers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:

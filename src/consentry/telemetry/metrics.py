@@ -94,6 +94,10 @@ COUNTERS: Final[dict[str, str]] = {
 
 GAUGES: Final[dict[str, str]] = {
     "cache_entries": "Answers held in memory. At its bound while hits fall: raise the bound.",
+    "certificate_expiry_timestamp_seconds": (
+        "When the certificate that ports show ends. Alert a week before: a new one was not issued,"
+        " or cannot be used (see the log event certificate_refused)."
+    ),
     "consent_age_seconds": (
         "Age of the consent data that answers use. Alert when it nears the freshness bound."
     ),

@@ -11,7 +11,7 @@ import pytest
 
 from consentry.app.commands.serve_verb import build_parser, flags_of
 from consentry.app.policy_files import compile_path
-from consentry.app.settings import SettingsError, load_settings
+from consentry.app.settings_loading import SettingsError, load_settings
 from tests.support.bundles import CREATED_AT
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

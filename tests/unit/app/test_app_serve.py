@@ -11,7 +11,7 @@ import pytest
 
 from consentry.app.commands import serve_verb
 from consentry.app.mounts import Mount
-from consentry.app.settings import load_settings
+from consentry.app.settings_loading import load_settings
 from consentry.app.system import ProcessIds, SystemClock
 from consentry.app.wiring import make_state_folders, server_options
 
@@ -31,7 +31,7 @@ def test_flags_become_settings() -> None:
 
     settings = load_settings(serve_verb.flags_of(parse(*words, "--log-level", "debug")))
 
-    assert settings.server.listen == ("unix:/a", "127.0.0.1:1")
+    assert [listen.address for listen in settings.server.listen] == ["unix:/a", "127.0.0.1:1"]
     assert settings.server.http is None
     assert settings.server.health == "127.0.0.1:7471"
     assert not settings.policies.is_watched

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from consentry.app.settings import SettingsError, load_settings
+from consentry.app.settings_loading import SettingsError, load_settings
+from consentry.app.settings_schema import tables
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def config(folder: Path, text: str) -> Path:
 def test_defaults_listen_on_loopback_only() -> None:
     settings = load_settings({})
 
-    assert all(address.startswith("127.0.0.1:") for address in settings.server.listen)
+    assert all(listen.address.startswith("127.0.0.1:") for listen in settings.server.listen)
     assert not settings.server.insecure_off_loopback
     assert not settings.state.allow_ephemeral_ledger
 
@@ -103,8 +104,7 @@ def test_settings_are_frozen() -> None:
 
 
 def test_every_setting_has_a_sentence() -> None:
-    for section in type(load_settings({})).model_fields.values():
-        assert section.annotation is not None
-        for name, field in section.annotation.model_fields.items():  # type: ignore[attr-defined]
+    for table in tables():
+        for name, field in table.section.model_fields.items():
             assert field.description, name
             assert field.description.endswith("."), name

@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Makes a key or tells which there are."""
-    from consentry.app.settings import SettingsError, load_settings  # noqa: PLC0415 (not for help)
+    from consentry.app.settings_loading import SettingsError, load_settings  # noqa: PLC0415 (not for help)
     from consentry.consent.signing import (  # noqa: PLC0415 (as above)
         KeyFileError,
         KeyFolder,

@@ -150,7 +150,7 @@ def flags_of(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def run(options: argparse.Namespace) -> int:
     """Reads the settings, builds, serves, leaves."""
     # pydantic and gRPC are loaded here and not above: `--help` and the parser need neither.
-    from consentry.app.settings import SettingsError, load_settings  # noqa: PLC0415
+    from consentry.app.settings_loading import SettingsError, load_settings  # noqa: PLC0415
 
     try:
         settings = load_settings(flags_of(options), options.config)

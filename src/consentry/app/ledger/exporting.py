@@ -14,7 +14,7 @@ from consentry.app.ledger.place import CommandError, add_place, find_place
 from consentry.app.output import ProgressBar, counted, err
 from consentry.app.policy_files import compile_path
 from consentry.app.receipts import house_facts
-from consentry.app.settings import SettingsError, load_settings
+from consentry.app.settings_loading import SettingsError, load_settings
 from consentry.consent.exchange.writing import write_events, write_records
 from consentry.consent.records import RecordFacts
 from consentry.publish.record_facts import record_facts

@@ -231,7 +231,7 @@ def _recorder(options: argparse.Namespace) -> Iterator[Recorder]:
         with sidecar_at(options.target) as client:
             yield RemoteRecorder(client)
         return
-    from consentry.app.settings import SettingsError, load_settings  # noqa: PLC0415
+    from consentry.app.settings_loading import SettingsError, load_settings  # noqa: PLC0415
 
     flags: Mapping[str, Any] = {"policies": {"path": options.policies}} if options.policies else {}
     try:

@@ -9,7 +9,7 @@ from typing import Final
 from consentry.app.exit_codes import ExitCode
 from consentry.app.ledger.place import NO_POSTGRES, CommandError
 from consentry.app.output import out
-from consentry.app.settings import SettingsError, load_settings
+from consentry.app.settings_loading import SettingsError, load_settings
 
 MIGRATE_HELP: Final = "make or bring up to date the schema of a ledger in PostgreSQL"
 

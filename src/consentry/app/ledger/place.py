@@ -11,7 +11,7 @@ from typing import Final
 
 from consentry.app.exit_codes import ExitCode
 from consentry.app.output import err
-from consentry.app.settings import SettingsError, load_settings
+from consentry.app.settings_loading import SettingsError, load_settings
 from consentry.app.state_folder import LEDGER_FILE, LEDGER_FOLDER
 from consentry.consent.anchor import anchor_path
 from consentry.consent.errors import LedgerBusyError, LedgerCorruptError, LedgerError

@@ -16,6 +16,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from consentry.server.addresses import (
     open_tcp_socket,
     parse_host_port,
 )
+from consentry.server.options import Listen
 
 _TURN_S: Final = 0.05
 
@@ -35,10 +37,16 @@ def worker_socket(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.{number}")
 
 
+def _of_worker(text: str, number: int) -> str:
+    return f"{UNIX_PREFIX}{worker_socket(Path(text.removeprefix(UNIX_PREFIX)), number)}"
+
+
 class SharedAddresses:
     """The addresses of all workers, held by their parent."""
 
-    def __init__(self, listen: Sequence[str], *, insecure_off_loopback: bool) -> None:
+    def __init__(
+        self, listen: Sequence[Listen], *, insecure_off_loopback: bool, knows_callers: bool = False
+    ) -> None:
         """Takes the addresses.
 
         Raises:
@@ -51,24 +59,24 @@ class SharedAddresses:
         self._thread: threading.Thread | None = None
         told: list[str] = []
         try:
-            for text in listen:
-                if text.startswith(UNIX_PREFIX):
-                    told.append(self._take_path(text))
-                else:
-                    told.append(self._take_port(text, insecure_off_loopback=insecure_off_loopback))
+            for each in listen:
+                if each.is_unix:
+                    told.append(self._take_path(each.address))
+                    continue
+                is_safe = insecure_off_loopback or each.is_secured(knows_callers=knows_callers)
+                told.append(self._take_port(each.address, insecure_off_loopback=is_safe))
         except BaseException:
             self.close()
             raise
+        self._listen: Final = tuple(listen)
         self.told: Final = tuple(told)
         """As callers know them, with real ports."""
 
-    def of_worker(self, number: int) -> tuple[str, ...]:
+    def of_worker(self, number: int) -> tuple[Listen, ...]:
         """Where one worker listens."""
         return tuple(
-            f"{UNIX_PREFIX}{worker_socket(Path(text.removeprefix(UNIX_PREFIX)), number)}"
-            if text.startswith(UNIX_PREFIX)
-            else text
-            for text in self.told
+            replace(listen, address=_of_worker(text, number) if listen.is_unix else text)
+            for listen, text in zip(self._listen, self.told, strict=True)
         )
 
     def turn(self, find_living: Callable[[], Sequence[int]]) -> None:

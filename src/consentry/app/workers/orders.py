@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from consentry.server.handles import Handles
+from consentry.server.options import Listen
 
 LINKS: Final = ("writes", "control", "commands", "reloads", "wakes")
 """The socket pairs of a worker, in the order of its arguments: two on which it asks, two on which
@@ -18,7 +19,7 @@ class Order:
 
     number: int
     settings: dict[str, Any]
-    listen: tuple[str, ...]
+    listen: tuple[Listen, ...]
     handles: Handles
     has_writer: bool
 

@@ -14,7 +14,9 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any, Final
 
+from consentry.app.callers import listens_of, open_certificates
 from consentry.app.settings import Settings
+from consentry.app.system import SystemClock
 from consentry.app.wiring import make_state_folders, server_options
 from consentry.app.workers.addresses import SharedAddresses
 from consentry.app.workers.link import LinkLostError
@@ -76,8 +78,12 @@ class Supervisor:
             self._writer: Final = Writer(settings, self._counter, self._wake, opening)
             self._writer.watch(self._metrics)
             server = settings.server
+            # What the workers would fail at is better said by one.
+            open_certificates(settings, SystemClock(), self._metrics)
             self._addresses: Final = SharedAddresses(
-                server.listen, insecure_off_loopback=server.insecure_off_loopback
+                listens_of(settings),
+                insecure_off_loopback=server.insecure_off_loopback,
+                knows_callers=bool(settings.identities),
             )
             opening.callback(self._addresses.close)
             self._doors: Final = FrontDoors(
