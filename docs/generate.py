@@ -14,7 +14,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+<<<<<<< HEAD
 from configuration_page import configuration_page
+=======
+from chart_schema import CHART_SCHEMA, chart_schema
+>>>>>>> 9b01216 (feat: a Helm chart for sidecars, ledger nodes and standalone servers)
 from grammar_page import grammar_page
 from prometheus_client.metrics_core import Metric
 
@@ -207,6 +211,7 @@ def pages() -> dict[Path, str]:
     made[DOCS / "operators" / "configuration.md"] = configuration_page(MADE)
     made[DOCS / "operators" / "configuration.schema.json"] = json_schema() + "\n"
     made[DOCS / "policy-authors" / "vocabulary.md"] = vocabulary_page()
+    made[CHART_SCHEMA] = chart_schema()
     for pack in law_packs():
         made[DOCS / "packs" / "rules" / f"{pack.name}.md"] = pack_rules_page(pack)
     return made

@@ -22,6 +22,7 @@ from consentry.lang.parse import parse_module
 from consentry.pdp.sources import read_packs
 from tests.support.sidecar import RunningSidecar, running_sidecar
 from tests.support.snippets import Snippet, documents, missing_line, snippets_of, steps_of
+from tests.support.tools import tool
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = [snippet for document in documents(ROOT) for snippet in snippets_of(document)]
@@ -102,8 +103,9 @@ def workplaces(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Pat
 
 
 def environment(sidecar: RunningSidecar) -> dict[str, str]:
+    programs = (Path(sys.executable).parent, tool("helm").parent)
     return os.environ | {
-        "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"],
+        "PATH": os.pathsep.join([*(str(p) for p in programs), os.environ["PATH"]]),
         "CONSENTRY_TARGET": sidecar.target,
         "CONSENTRY_HTTP": sidecar.http,
         "NO_COLOR": "1",

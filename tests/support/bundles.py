@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +28,13 @@ THAI = '[purpose]\nservice = "ส่งของ"\n'
 def bundle_of(rules: str = PERMIT, *, serial: int = 1, digest: str | None = None) -> Bundle:
     """An unsigned bundle with two policy files and a translation."""
     texts = {"rules.policy": rules, "shop.th.toml": THAI, "trees.policy": TREES}
+    return bundle_of_texts(texts, serial=serial, digest=digest)
+
+
+def bundle_of_texts(
+    texts: Mapping[str, str], *, serial: int = 1, digest: str | None = None
+) -> Bundle:
+    """An unsigned bundle with these files."""
     sources = [Source(name, text) for name, text in texts.items() if name.endswith(".policy")]
     packs = read_packs()
     program = compile_policies(sources, packs).program

@@ -39,7 +39,7 @@ def wait_for_event(process: subprocess.Popen[str], event: str) -> dict[str, Any]
     """Reads the log of a sidecar up to `event` and gives that line.
 
     Raises:
-        RuntimeError: the process ended first; the text is what it said.
+        RuntimeError: the process ended first, or will not get ready; the text is what it said.
     """
     said = []
     assert process.stdout is not None
@@ -51,6 +51,8 @@ def wait_for_event(process: subprocess.Popen[str], event: str) -> dict[str, Any]
             continue
         if entry.get("event") == event:
             return entry
+        if entry.get("event") == "serving_without_policies" and event == "ready":
+            raise RuntimeError(f"the sidecar has no policies:\n{''.join(said)}")
     raise RuntimeError(f"the sidecar left with {process.wait()}:\n{''.join(said)}")
 
 

