@@ -16,7 +16,7 @@ import sys
 from importlib.machinery import PathFinder
 
 class Refuse:
-    names = {"lark", "prometheus_client", "apsw", "pydantic", "pydantic_settings",
+    names = {"lark", "cachetools", "prometheus_client", "apsw", "pydantic", "pydantic_settings",
              "starlette", "uvicorn", "grpc_health", "grpc_reflection", "grpc_status"}
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in self.names or name.startswith("google.rpc"):

@@ -35,7 +35,7 @@ import consentry.client
 ours = {m for m in sys.modules if m == "consentry" or m.startswith("consentry.")}
 allowed = ("consentry.client", "consentry.v1")
 print(sorted(m for m in ours if m != "consentry" and not m.startswith(allowed)))
-heavy = {"lark", "prometheus_client", "apsw", "pydantic", "starlette", "uvicorn"}
+heavy = {"lark", "cachetools", "prometheus_client", "apsw", "pydantic", "starlette", "uvicorn"}
 print(sorted(heavy & set(sys.modules)))
 """
 
