@@ -154,6 +154,7 @@ def _build_program(resolved: Resolved, book: RuleBook, mission: Mission | None) 
         mission=mission,
         code=code,
         constants=constants,
+        formulas=resolved.conditions.pack_formulas(),
         file_names=tuple(module.file for module in resolved.loaded.modules()),
     )
 

@@ -6,6 +6,8 @@ of many rules with few distinct conditions stays small.
 
 from __future__ import annotations
 
+import pickle
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -47,6 +49,7 @@ class ConditionCompiler:
         self._problems = Problems()
         self._writer = FunctionWriter()
         self._compiled: dict[_Key, Condition] = {}
+        self._formulas: dict[int, Logic] = {}
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
@@ -89,6 +92,7 @@ class ConditionCompiler:
     def _condition(self, logic: Logic, role: ConditionRole, names: Names, text: str) -> Condition:
         readings = _readings(logic)
         code = self._writer.number(logic)
+        self._formulas[code] = logic
         condition = Condition(
             code=code,
             if_consented=code,
@@ -113,6 +117,11 @@ class ConditionCompiler:
     def build(self) -> tuple[bytes, tuple[object, ...]]:
         """All functions as marshalled code, and the constants they read."""
         return self._writer.build()
+
+    def pack_formulas(self) -> bytes:
+        """The conditions by the numbers of their functions, for `plan.formulas`."""
+        # PERF: kept for as long as the program is, and seldom read.
+        return zlib.compress(pickle.dumps(self._formulas, pickle.HIGHEST_PROTOCOL))
 
     def constant(self, expr: Expr, type_name: str) -> Value | None:
         """The value of a constant expression of a type of the language.

@@ -180,6 +180,7 @@ class Program:
     `lifted_by` of the rule they lift. `promises` are the `never` declarations, in the shape of a
     forbid of the house: nobody evaluates them with a request; they are proven ahead of time and
     printed in the statement. `obligation_texts` maps obligation names to their sentences.
+    `formulas` are the conditions as the compiler read them, packed: no check reads them, plans do.
     """
 
     digest: str
@@ -202,4 +203,5 @@ class Program:
     mission: Mission | None = None
     code: bytes
     constants: tuple[object, ...] = ()
+    formulas: bytes = b""
     file_names: tuple[str, ...] = ()

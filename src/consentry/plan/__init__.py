@@ -1,0 +1,1 @@
+"""Which people a job may touch: one question about everybody, as a filter and as SQL."""
