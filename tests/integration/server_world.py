@@ -266,7 +266,7 @@ class World:
             handles=self.decider.handles,
             is_ledger_usable=lambda: self.is_ledger_usable,
             further=self.further,
-            feeding=self.feeding,
+            following=[self.feeding] if self.feeding is not None else [],
             wait_for=self.wait_for,
         )
 

@@ -26,6 +26,7 @@ VERBS: Final[dict[str, str]] = {
     "packs": "list the law packs, show what is in one, find what is about to change",
     "eval": "answer one question on the command line",
     "explain": "say why an answer is as it is, and what would change it",
+    "plan": "say which people a job may touch, as a filter and as SQL",
     "statement": "write the public statement of what is done with people's data",
     "record": "write the record of processing activities (GDPR, Art. 30)",
     "serve": "run the sidecar",

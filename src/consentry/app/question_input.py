@@ -42,7 +42,7 @@ from consentry.model.request import Request, RequestError
 _FILE: Final = "<command line>"
 _NOWHERE: Final = Span(_FILE, 0, 0, 1, 1)
 # Option, owner of the attribute, help.
-_FACT_OPTIONS: Final = (
+_FACT_OPTIONS: Final[tuple[tuple[str, str, str], ...]] = (
     ("--principal-attr", "principal", "an attribute of the principal"),
     ("--subject-attr", "subject", "an attribute of the person"),
     ("--recipient-attr", "recipient", "an attribute, or the country, of the recipient"),
@@ -50,7 +50,8 @@ _FACT_OPTIONS: Final = (
     ("--context", "context", "an attribute of the context"),
     ("--signal", "signal", "a signal, such as gpc=true"),
 )
-_REQUIRED: Final = ("principal", "action", "data", "subject")
+_OF_EVERYBODY: Final = ("principal", "action", "data")
+_REQUIRED: Final = (*_OF_EVERYBODY, "subject")
 
 
 class QuestionError(Exception):
@@ -64,31 +65,13 @@ class QuestionError(Exception):
 def add_question(parser: argparse.ArgumentParser) -> None:
     """The options of every verb that asks one question."""
     add_path(parser)
-    asks = parser.add_argument_group("the question")
-    asks.add_argument("--principal", metavar="KIND:ID", help="service:, person:, agent: or job:")
-    asks.add_argument("--role", action="append", default=[], help="a role; may repeat")
-    asks.add_argument("--controller", help="the controller that the principal acts for")
-    asks.add_argument("--action", help="such as read or contact")
-    asks.add_argument("--data", nargs="+", metavar="PATH", help="nodes of the tree")
+    asks = _add_asked(parser)
     asks.add_argument("--subject", metavar="ID", help="whose data it is")
-    asks.add_argument("--purpose", default="", help="what for")
-    asks.add_argument("--channel", help="such as email")
-    asks.add_argument("--recipient", metavar="KIND:NAME", help="recipient:ID, role: or country:")
     asks.add_argument("--partial", action="store_true", help="grant what may be granted")
-    asks.add_argument(
-        "--question",
-        metavar="FILE",
-        help="a CheckRequest as JSON, in place of the options above; - reads standard input",
-    )
-    facts = parser.add_argument_group("facts", "typed by the `attributes` of the policies")
-    for option, owner, text in _FACT_OPTIONS:
-        facts.add_argument(
-            option, dest=f"{owner}_facts", action="append", default=[], metavar="K=V", help=text
-        )
+    facts = _add_facts(parser, _FACT_OPTIONS)
     facts.add_argument(
         "--event", action="append", default=[], metavar="TEXT", help="as after `given` in a test"
     )
-    facts.add_argument("--at", metavar="TIME", help="a date or a UTC time (default: now)")
     past = parser.add_argument_group("a sidecar's own state")
     past.add_argument(
         "--state", metavar="FOLDER", help="take the person's events from this sidecar's ledger"
@@ -100,6 +83,48 @@ def add_question(parser: argparse.ArgumentParser) -> None:
         "--policy-digest", metavar="HEX", help="the archived policy set, in place of PATH"
     )
     parser.add_argument("--json", action="store_true", help="the answer as JSON")
+    parser.set_defaults(asks_for=_REQUIRED)
+
+
+def add_question_about_everybody(parser: argparse.ArgumentParser) -> None:
+    """The options of a verb whose question is about no one person."""
+    add_path(parser)
+    _add_asked(parser)
+    _add_facts(parser, [option for option in _FACT_OPTIONS if option[1] != "subject"])
+    parser.set_defaults(
+        asks_for=_OF_EVERYBODY,
+        subject=None, subject_facts=[], partial=False, event=[], policy_digest=None,
+    )  # fmt: skip
+
+
+def _add_asked(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    asks = parser.add_argument_group("the question")
+    asks.add_argument("--principal", metavar="KIND:ID", help="service:, person:, agent: or job:")
+    asks.add_argument("--role", action="append", default=[], help="a role; may repeat")
+    asks.add_argument("--controller", help="the controller that the principal acts for")
+    asks.add_argument("--action", help="such as read or contact")
+    asks.add_argument("--data", nargs="+", metavar="PATH", help="nodes of the tree")
+    asks.add_argument("--purpose", default="", help="what for")
+    asks.add_argument("--channel", help="such as email")
+    asks.add_argument("--recipient", metavar="KIND:NAME", help="recipient:ID, role: or country:")
+    asks.add_argument(
+        "--question",
+        metavar="FILE",
+        help="a CheckRequest as JSON, in place of the options above; - reads standard input",
+    )
+    return asks
+
+
+def _add_facts(
+    parser: argparse.ArgumentParser, options: Sequence[tuple[str, str, str]]
+) -> argparse._ArgumentGroup:
+    facts = parser.add_argument_group("facts", "typed by the `attributes` of the policies")
+    for option, owner, text in options:
+        facts.add_argument(
+            option, dest=f"{owner}_facts", action="append", default=[], metavar="K=V", help=text
+        )
+    facts.add_argument("--at", metavar="TIME", help="a date or a UTC time (default: now)")
+    return facts
 
 
 def compile_asked(options: argparse.Namespace) -> Compiled:
@@ -145,6 +170,28 @@ def read_question(options: argparse.Namespace, symbols: Symbols) -> Question:
     return Question(request=request, view=_given_view(events, now_us), now_us=now_us)
 
 
+def read_question_about_everybody(
+    options: argparse.Namespace, symbols: Symbols
+) -> tuple[Request, int]:
+    """The question of the command line, without a data subject, and its moment.
+
+    Raises:
+        QuestionError: the words do not make a question, or it is about one person.
+    """
+    try:
+        test = _read(options, symbols)
+        now_us = moment_us(test.at) if test.at is not None else time.time_ns() // 1000
+        if options.question is None:
+            request = _request(options, facts_of(symbols, test.facts))
+        else:
+            request = _request_of_file(options)
+            if request.data_subject is not None:
+                raise QuestionError("a plan is about everybody: leave `subject` out")
+    except ScenarioError as problem:
+        raise QuestionError(str(problem)) from None
+    return replace(request, data_subject=None), now_us
+
+
 def show_broken(options: argparse.Namespace, compiled: Compiled) -> None:
     """Says that the policies have errors, and which."""
     if options.json:
@@ -181,7 +228,7 @@ def _ledger_view(options: argparse.Namespace, subject_id: str, now_us: int) -> S
 
 
 def _request_of_file(options: argparse.Namespace) -> Request:
-    given = [f"--{name}" for name in _REQUIRED if getattr(options, name)]
+    given = [f"--{name}" for name in options.asks_for if getattr(options, name)]
     given += [option for option, owner, _ in _FACT_OPTIONS if getattr(options, f"{owner}_facts")]
     if given:
         raise QuestionError(f"--question holds the whole question: leave out {', '.join(given)}")
@@ -249,7 +296,7 @@ def _literal(type_name: str, value: str) -> str:
 
 
 def _request(options: argparse.Namespace, facts: Facts) -> Request:
-    missing = [f"--{name}" for name in _REQUIRED if not getattr(options, name)]
+    missing = [f"--{name}" for name in options.asks_for if not getattr(options, name)]
     if missing:
         raise QuestionError(f"say {', '.join(missing)}, or give the question as a file")
     principal = facts.by_owner.setdefault("principal", {})
@@ -257,7 +304,8 @@ def _request(options: argparse.Namespace, facts: Facts) -> Request:
         principal["roles"] = tuple(options.role)
     if options.controller:
         principal["controller"] = options.controller
-    facts.by_owner.setdefault("subject", {})["id"] = options.subject
+    if options.subject is not None:
+        facts.by_owner.setdefault("subject", {})["id"] = options.subject
     check = Check(
         principal=_party("--principal", options.principal),
         facts=(),

@@ -37,6 +37,7 @@ from consentry.server.codec import ProtoCodec
 from consentry.server.explain_service import ExplainMethods
 from consentry.server.handles import Handles, new_handles
 from consentry.server.options import BoundAddresses, Listen, ServerOptions
+from consentry.server.plan_service import PlanMethods
 from consentry.server.sidecar import Sidecar
 from consentry.server.statement_service import StatementMethods
 from consentry.server.statements import Statements, Texts
@@ -135,7 +136,10 @@ class Application:
             clock=clock,
             options=server_options(settings, told_version, part),
             is_ledger_usable=opened.is_usable,
-            feeding=opened.feeding,
+            following=(
+                *([opened.feeding] if opened.feeding is not None else []),
+                PlanMethods(policies=self.store, ledger=self.ledger, clock=clock),
+            ),
             wait_for=opened.wait_for,
             further=(
                 *opened.keeping,

@@ -30,6 +30,7 @@ from consentry.client.decision import Decision, FieldDecision, Mask, Obligation,
 from consentry.client.errors import ConsentryError
 from consentry.client.events import event
 from consentry.client.metrics import ClientMetrics, Counts
+from consentry.client.plan import Plan, SqlTable
 from consentry.client.questions import (
     Principal,
     Recipient,
@@ -55,11 +56,13 @@ __all__ = [
     "FieldDecision",
     "Mask",
     "Obligation",
+    "Plan",
     "Principal",
     "Reason",
     "Recipient",
     "Resource",
     "Retry",
+    "SqlTable",
     "StreamQuestion",
     "Subject",
     "Tls",

@@ -21,7 +21,8 @@ from consentry.client.decision import Decision, decision_of, denied
 from consentry.client.errors import ConsentryError
 from consentry.client.follow import ASKED, pause_s
 from consentry.client.metrics import ClientMetrics, NoMetrics
-from consentry.client.questions import QuestionFields, cache_key, question
+from consentry.client.plan import Plan, PlanReader, SqlTable, plan_bytes
+from consentry.client.questions import PlanFields, QuestionFields, cache_key, question
 from consentry.client.stream import BROKEN
 from consentry.client.transport import Retry, Tls, open_aio_channel
 from consentry.v1 import authorization_pb2, consent_pb2
@@ -76,6 +77,7 @@ class AsyncClient:
         self._check: Final[Any] = self._channel.unary_unary(calls.CHECK)
         self._check_batch: Final[Any] = self._channel.unary_unary(calls.CHECK_BATCH)
         self._explain: Final[Any] = self._channel.unary_unary(calls.EXPLAIN)
+        self._plan: Final[Any] = self._channel.unary_stream(calls.PLAN)
         self._record: Final[Any] = self._channel.unary_unary(calls.RECORD)
         self.cache: Final = None if cache is None else DecisionCache(cache, metrics=self._metrics)
         self._following: Final = (
@@ -191,6 +193,29 @@ class AsyncClient:
         )
         told = await self._ask("Explain", self._explain, raw, timeout_s, ())
         return calls.parse(authorization_pb2.ExplainResponse, told)
+
+    async def plan(
+        self,
+        *,
+        sql: SqlTable | None = None,
+        at_least: int = 0,
+        timeout_s: float = 600.0,
+        **fields: Unpack[PlanFields],
+    ) -> Plan:
+        """As `Client.plan`."""
+        raw = plan_bytes(sql, **fields)
+        began_s, code = time.monotonic(), "OK"
+        reader = PlanReader(sql)
+        try:
+            call = self._plan(raw, timeout=timeout_s, metadata=calls.metadata("", at_least))
+            async for message in call:
+                reader.add(message)
+            return reader.read()
+        except grpc.aio.AioRpcError as problem:
+            code = problem.code().name
+            raise ConsentryError(f"{code}: {problem.details()}", problem.code()) from None
+        finally:
+            self._metrics.called("Plan", code, time.monotonic() - began_s)
 
     async def record_consent(
         self, events: consent_pb2.ConsentEvent | Iterable[consent_pb2.ConsentEvent]

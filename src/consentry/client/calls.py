@@ -19,6 +19,7 @@ CHECK_BATCH: Final = "/consentry.v1.AuthorizationService/CheckBatch"
 EXPLAIN: Final = "/consentry.v1.AuthorizationService/Explain"
 CHECK_STREAM: Final = "/consentry.v1.AuthorizationService/CheckStream"
 WATCH: Final = "/consentry.v1.AuthorizationService/Watch"
+PLAN: Final = "/consentry.v1.AuthorizationService/Plan"
 RECORD: Final = "/consentry.v1.ConsentService/RecordConsent"
 
 _Answer = TypeVar("_Answer", bound=Message)

@@ -17,7 +17,8 @@ from consentry.client.decision import Decision, decision_of, denied
 from consentry.client.errors import ConsentryError
 from consentry.client.follow import Follower
 from consentry.client.metrics import ClientMetrics, NoMetrics
-from consentry.client.questions import QuestionFields, cache_key, question
+from consentry.client.plan import Plan, SqlTable, plan_bytes, read_all
+from consentry.client.questions import PlanFields, QuestionFields, cache_key, question
 from consentry.client.stream import Streaming
 from consentry.client.transport import Retry, Tls, open_channel
 from consentry.v1 import authorization_pb2, consent_pb2
@@ -63,6 +64,7 @@ class Client:
         self._check: Final[Any] = self._channel.unary_unary(calls.CHECK)
         self._check_batch: Final[Any] = self._channel.unary_unary(calls.CHECK_BATCH)
         self._explain: Final[Any] = self._channel.unary_unary(calls.EXPLAIN)
+        self._plan: Final[Any] = self._channel.unary_stream(calls.PLAN)
         self._record: Final[Any] = self._channel.unary_unary(calls.RECORD)
         self.cache: Final = None if cache is None else DecisionCache(cache, metrics=self._metrics)
         self._follower: Final = (
@@ -225,6 +227,32 @@ class Client:
         )
         told = self._ask("Explain", self._explain, raw, timeout_s, ())
         return calls.parse(authorization_pb2.ExplainResponse, told)
+
+    def plan(
+        self,
+        *,
+        sql: SqlTable | None = None,
+        at_least: int = 0,
+        timeout_s: float = 600.0,
+        **fields: Unpack[PlanFields],
+    ) -> Plan:
+        """Which people a job may touch: see `client.plan`.
+
+        Raises:
+            ConsentryError: there is no plan, whatever `on_error` says; with the conditions in its
+                text where one that matters cannot be expressed.
+            TypeError, ValueError: the question cannot be written.
+        """
+        raw = plan_bytes(sql, **fields)
+        began_s, code = time.monotonic(), "OK"
+        try:
+            messages = self._plan(raw, timeout=timeout_s, metadata=calls.metadata("", at_least))
+            return read_all(sql, messages)
+        except grpc.RpcError as problem:
+            code = problem.code().name
+            raise ConsentryError(f"{code}: {problem.details()}", problem.code()) from None
+        finally:
+            self._metrics.called("Plan", code, time.monotonic() - began_s)
 
     def record_consent(
         self, events: consent_pb2.ConsentEvent | Iterable[consent_pb2.ConsentEvent]

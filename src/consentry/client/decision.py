@@ -124,11 +124,14 @@ def decision_of(message: authorization_pb2.CheckResponse) -> Decision:
     )
 
 
+def mask_of(message: decision_pb2.Mask) -> Mask:
+    """The mask that `message` carries."""
+    # What this version does not know hides everything.
+    return Mask(_MASKS.get(message.function, "redact"), message.argument)
+
+
 def _field_of(leaf: decision_pb2.LeafDecision) -> FieldDecision:
-    mask = None
-    if leaf.HasField("mask"):
-        # What this version does not know hides everything.
-        mask = Mask(_MASKS.get(leaf.mask.function, "redact"), leaf.mask.argument)
+    mask = mask_of(leaf.mask) if leaf.HasField("mask") else None
     return FieldDecision(leaf.data, leaf.effect == decision_pb2.EFFECT_PERMIT, leaf.reason, mask)
 
 

@@ -178,19 +178,24 @@ def _principal(
     )
 
 
-class QuestionFields(TypedDict):
-    """The parts of a question; `subject` is the person whose data it is, by id or whole."""
+class PlanFields(TypedDict):
+    """The parts of a question about everybody."""
 
     principal: Principal
     action: str
     data: str | Iterable[str]
-    subject: str | Subject
     purpose: str
     channel: NotRequired[str]
     recipient: NotRequired[Recipient | None]
     resource: NotRequired[Resource | None]
     context: NotRequired[Attributes | None]
     signals: NotRequired[Attributes | None]
+
+
+class QuestionFields(PlanFields):
+    """The parts of a question; `subject` is the person whose data it is, by id or whole."""
+
+    subject: str | Subject
     partial: NotRequired[bool]
     all_reasons: NotRequired[bool]
 

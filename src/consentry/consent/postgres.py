@@ -31,6 +31,7 @@ from consentry.consent.postgres_pool import Guard, Pool
 from consentry.consent.postgres_rows import (
     begin_append,
     commit_append,
+    data_subjects_in,
     digest_at,
     erasable_rows,
     events_of,
@@ -125,6 +126,11 @@ class PostgresSource:
         """The person's events after a position, oldest first, at most `limit`."""
         with self._readers.connection() as reader:
             return events_of(reader, data_subject_id, after_position, limit)[1]
+
+    def data_subjects(self, after: str, limit: int) -> tuple[str, ...]:
+        """Those of whom it holds an event, by id from beyond `after` on, at most `limit`."""
+        with self._readers.connection() as reader:
+            return data_subjects_in(reader, after, limit)
 
     def read_after(self, position: int, limit: int) -> Page:
         """Everybody's entries after a position, oldest first."""

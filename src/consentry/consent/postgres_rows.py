@@ -25,6 +25,10 @@ _PERSON: Final = (
     " LEFT JOIN (consentry.personal p JOIN consentry.event e ON e.position = p.position)"
     " ON p.data_subject_id = %s AND p.position > %s ORDER BY p.position LIMIT %s"
 )
+_PERSONS: Final = (
+    "SELECT DISTINCT data_subject_id FROM consentry.personal WHERE data_subject_id > %s"
+    " ORDER BY data_subject_id LIMIT %s"
+)
 _FROM: Final = (
     "SELECT e.position, e.digest, e.public, p.personal FROM consentry.event e"
     " LEFT JOIN consentry.personal p ON p.position = e.position"
@@ -117,6 +121,12 @@ def events_of(
         raise LedgerCorruptError("the ledger has no head")
     events = tuple(decode_event(row[1], row[2]) for row in rows if row[1] is not None)
     return int(rows[0][0]), events
+
+
+def data_subjects_in(connection: Connection, after: str, limit: int) -> tuple[str, ...]:
+    """Those of whom the ledger holds an event, by id from beyond `after` on, at most `limit`."""
+    rows = connection.execute(_PERSONS, (after, limit)).fetchall()
+    return tuple(str(row[0]) for row in rows)
 
 
 def page_from(connection: Connection, place: Place, limit: int) -> tuple[Place | None, Page]:

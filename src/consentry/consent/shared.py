@@ -190,6 +190,10 @@ class SharedLedger:
         """The person's events after a position, oldest first, from the source."""
         return self._source.list_events(data_subject_id, after_position, limit)
 
+    def data_subjects(self, after: str, limit: int) -> tuple[str, ...]:
+        """Those of whom it holds an event, by id from beyond `after` on, from the source."""
+        return self._source.data_subjects(after, limit)
+
     def place(self) -> Place | None:
         """The newest place; None before the source was first heard."""
         return self.recent.place

@@ -68,6 +68,14 @@ class Source(Protocol):
         """As `Ledger.list_events`."""
         ...
 
+    def data_subjects(self, after: str, limit: int) -> tuple[str, ...]:
+        """Those of whom it holds an event, by id from beyond `after` on, at most `limit`.
+
+        Raises:
+            LedgerUnavailableError: it could not be read, or does not tell.
+        """
+        ...
+
     def read_after(self, position: int, limit: int) -> Page:
         """Everybody's entries after a position, oldest first.
 

@@ -46,6 +46,7 @@ from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.consent.sqlite_readers import ReaderPool
 from consentry.consent.sqlite_rows import (
     check_database,
+    data_subjects_in,
     delete_personal,
     digest_at,
     erasable_rows,
@@ -255,6 +256,12 @@ class SqliteLedger:
         self._refuse_damage()
         with ledger_errors(), self._readers.connection() as reader:
             return events_of(reader, data_subject_id, after_position, limit)
+
+    def data_subjects(self, after: str, limit: int) -> tuple[str, ...]:
+        """Those of whom it holds an event, by id from beyond `after` on, at most `limit`."""
+        self._refuse_damage()
+        with ledger_errors(), self._readers.connection() as reader:
+            return data_subjects_in(reader, after, limit)
 
     def read_rows(self, after_position: int, limit: int) -> tuple[Row, ...]:
         """Rows of the chain after a position, in order, erasures included; at most `limit`."""

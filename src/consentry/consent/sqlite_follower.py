@@ -24,6 +24,7 @@ from consentry.consent.resolver import UNAVAILABLE, SubjectView
 from consentry.consent.shared_counter import SharedCounter
 from consentry.consent.sqlite_readers import ReaderPool
 from consentry.consent.sqlite_rows import (
+    data_subjects_in,
     events_of,
     ledger_id_in,
     moment_in,
@@ -131,6 +132,12 @@ class SqliteFollower:
         self._refuse_damage()
         with ledger_errors(), self._readers.connection() as reader:
             return events_of(reader, data_subject_id, after_position, limit)
+
+    def data_subjects(self, after: str, limit: int) -> tuple[str, ...]:
+        """Those of whom it holds an event, by id from beyond `after` on, at most `limit`."""
+        self._refuse_damage()
+        with ledger_errors(), self._readers.connection() as reader:
+            return data_subjects_in(reader, after, limit)
 
     def close(self) -> None:
         """Gives the file back and empties the cells."""

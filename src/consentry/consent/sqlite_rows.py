@@ -114,10 +114,16 @@ def stored_events(connection: apsw.Connection) -> Iterator[ConsentEvent]:
     return (decode_event(public, personal) for public, personal in rows)
 
 
-def data_subjects_in(connection: apsw.Connection) -> list[str]:
-    """Everybody of whom the ledger holds an event."""
-    found = connection.execute("SELECT DISTINCT data_subject_id FROM personal ORDER BY 1")
-    return [name for (name,) in found]
+def data_subjects_in(
+    connection: apsw.Connection, after: str = "", limit: int = -1
+) -> tuple[str, ...]:
+    """Those of whom the ledger holds an event, by id from beyond `after` on, at most `limit`."""
+    found = connection.execute(
+        "SELECT DISTINCT data_subject_id FROM personal WHERE data_subject_id > ?"
+        " ORDER BY 1 LIMIT ?",
+        (after, limit),
+    )
+    return tuple(name for (name,) in found)
 
 
 def erasable_rows(connection: apsw.Connection, data_subject_id: str) -> tuple[Erasable, ...]:

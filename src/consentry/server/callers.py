@@ -31,6 +31,7 @@ class Right(StrEnum):
 
     DECIDE = "decide"
     EXPLAIN = "explain"
+    PLAN = "plan"
     WATCH = "watch"
     READ_CONSENT = "read_consent"
     WRITE_CONSENT = "write_consent"
@@ -42,7 +43,7 @@ class Right(StrEnum):
 
 
 PURPOSE_RIGHTS: Final = frozenset(
-    {Right.DECIDE, Right.EXPLAIN, Right.READ_CONSENT, Right.WRITE_CONSENT}
+    {Right.DECIDE, Right.EXPLAIN, Right.PLAN, Right.READ_CONSENT, Right.WRITE_CONSENT}
 )
 """Rights that can be had for some purposes only."""
 

@@ -36,6 +36,7 @@ from consentry.consent.errors import (
 )
 from consentry.model.request import FieldViolation, RequestError
 from consentry.pdp.errors import NotReadyError, NotYetThereError, UnknownPolicySetError
+from consentry.plan.errors import Obstacle, PlanRefusedError
 from consentry.server.callers import NotAuthenticatedError, NotPermittedError
 from consentry.server.faults import violation
 from consentry.server.text_checks import LIMIT_CODES
@@ -57,6 +58,14 @@ class UnknownEventError(Exception):
 
 class NoSigningKeyError(Exception):
     """Something is to be signed, and there is no key."""
+
+
+class SqlRefusedError(Exception):
+    """A plan cannot be said in the wanted SQL; `why` says what of it, without anybody's data."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class LeavingError(Exception):
@@ -104,6 +113,12 @@ def status_of(problem: BaseException, method: str) -> status_pb2.Status:
             )  # fmt: skip
         case TooManyCallsError(call_class=call_class):
             return refusal_status(call_class)
+        case PlanRefusedError():
+            return _bad_request(
+                code_pb2.FAILED_PRECONDITION, "no filter", _obstacles(problem.obstacles)
+            )
+        case SqlRefusedError():
+            return _plain(code_pb2.FAILED_PRECONDITION, "no_sql", problem.why)
         case RightsStandError():
             return _bad_request(
                 code_pb2.FAILED_PRECONDITION,
@@ -181,6 +196,15 @@ def item_error(problem: Exception) -> decision_pb2.ItemError:
             for v in violations
         ],
     )
+
+
+def _obstacles(obstacles: Iterable[Obstacle]) -> Iterable[FieldViolation]:
+    """What keeps a plan from being made: the rule, its place, and why; not what it says."""
+    for one in obstacles:
+        place = f" ({one.file}:{one.line})" if one.file else ""
+        yield FieldViolation(
+            field=one.rule, code="inexpressible", message=f"{one.rule}{place}: {one.why}"
+        )
 
 
 def event_violation(problem: EventRefusedError) -> FieldViolation:

@@ -21,6 +21,7 @@ METHOD_RIGHTS: Final[Mapping[str, Right]] = MappingProxyType(
         f"{_AUTHORIZATION}CheckBatch": Right.DECIDE,
         f"{_AUTHORIZATION}CheckStream": Right.DECIDE,
         f"{_AUTHORIZATION}Explain": Right.EXPLAIN,
+        f"{_AUTHORIZATION}Plan": Right.PLAN,
         f"{_AUTHORIZATION}Watch": Right.WATCH,
         f"{_CONSENT}RecordConsent": Right.WRITE_CONSENT,
         f"{_CONSENT}GetConsent": Right.READ_CONSENT,

@@ -16,7 +16,6 @@ from consentry.server.authorization_service import AuthorizationMethods
 from consentry.server.callers import OPEN, Callers
 from consentry.server.calls import RawBehaviour
 from consentry.server.certificates import ServerCertificates
-from consentry.server.consent_feed import ConsentFeedMethods
 from consentry.server.consent_service import ConsentMethods
 from consentry.server.gate import Gate
 from consentry.server.grpc_server import GrpcServer
@@ -29,7 +28,7 @@ from consentry.server.options import BoundAddresses, ServerOptions
 from consentry.server.page_tokens import PageTokens
 from consentry.server.policy_service import PolicyMethods
 from consentry.server.ports import ConsentLedger, Decider, Policies
-from consentry.server.streams import BIDI_STREAM, SERVER_STREAM, OpenStreams
+from consentry.server.streams import BIDI_STREAM, SERVER_STREAM, OpenStreams, StreamService
 from consentry.server.watch import WatchHub
 from consentry.telemetry.metrics import Metrics
 
@@ -83,15 +82,15 @@ class Sidecar:
         is_ledger_usable: LedgerProbe | None = None,
         further: Sequence[Service] = (),
         pages: Sequence[Route] = (),
-        feeding: ConsentFeedMethods | None = None,
+        following: Sequence[StreamService] = (),
         wait_for: WaitFor | None = None,
         callers: Callers = OPEN,
         certificates: ServerCertificates | None = None,
     ) -> None:
         """`handles` are those of the answers: without any, nobody is told of a match. `further` are
-        services whose methods may wait, `pages` are served to people, `feeding` serves sidecars
-        that follow this one, and `wait_for` waits for a ledger position. `callers` are those who
-        may call, and `certificates` what secured addresses show.
+        services whose methods may wait, `following` some whose answers are streams, `pages` are
+        served to people, and `wait_for` waits for a ledger position. `callers` are those who may
+        call, and `certificates` what secured addresses show.
         """
         self._options, self._pages = options, pages
         self._policies: Final = policies
@@ -116,8 +115,8 @@ class Sidecar:
         methods.add(consent.behaviours(), self.pools.wait, wait_for)
         policy = PolicyMethods(policies, after_reload=self.refresh_health)
         methods.add(_all_behaviours((policy, *further)), self.pools.wait)
-        followed = self.watch.streams() | (feeding.streams() if feeding else {})
-        methods.add_streams(SERVER_STREAM, followed)
+        for service in (self.watch, *following):
+            methods.add_streams(SERVER_STREAM, service.streams())
         methods.open_to_all(self.health.entries() | reflection_entries(self.pools.reflect))
         self._main: Final = MainDoors(options, methods, certificates)
         self._health_server: Final = self._health_only(options)

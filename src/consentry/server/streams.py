@@ -143,6 +143,16 @@ class OpenStreams:
 
 StreamBehaviour: TypeAlias = Callable[[Any, OpenStream], Iterator[bytes]]
 """(the request's bytes, or an iterator over them; the stream) -> answers, as bytes."""
+
+
+class StreamService(Protocol):
+    """Some methods that stay open."""
+
+    def streams(self) -> dict[str, StreamBehaviour]:
+        """By full method name."""
+        ...
+
+
 GrpcStream: TypeAlias = Callable[[Any, grpc.ServicerContext], Iterator[bytes]]
 WhileProven: TypeAlias = Callable[[Iterator[bytes], Caller], Iterator[bytes]]
 

@@ -33,6 +33,7 @@ SENTENCES: Final[dict[str, str]] = {
     TOO_MANY: "has more entries than the limit",
     TOO_LARGE: "is larger than the limit",
     UNKNOWN_VALUE: "has a value that is not one of those defined",
+    "not_allowed": "must be left out here",
     MALFORMED_MESSAGE: "the bytes are not a message of the expected type",
     "control_character": "must not contain control characters",
     "bidi_control": "must not contain bidirectional control characters",

@@ -146,6 +146,10 @@ class UpstreamSource:
         events = self.read_person(data_subject_id, 0).events
         return tuple(e for e in events if e.position > after_position)[:limit]
 
+    def data_subjects(self, after: str, limit: int) -> tuple[str, ...]:  # noqa: ARG002 (as below)
+        """Never: whoever follows a node is told of those it asks about."""
+        raise LedgerUnavailableError("only the ledger's own nodes know everybody")
+
     def read_after(self, position: int, limit: int) -> Page:  # noqa: ARG002 (the port's shape)
         """Never: who follows a sidecar that follows has what that one holds."""
         raise LedgerUnavailableError("only the ledger's own nodes hold what is so long ago")

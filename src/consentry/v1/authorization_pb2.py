@@ -24,46 +24,49 @@ _sym_db = _symbol_database.Default()
 
 from consentry.v1 import decision_pb2 as consentry_dot_v1_dot_decision__pb2
 from consentry.v1 import explanation_pb2 as consentry_dot_v1_dot_explanation__pb2
+from consentry.v1 import plan_pb2 as consentry_dot_v1_dot_plan__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n consentry/v1/authorization.proto\x12\x0c\x63onsentry.v1\x1a\x1b\x63onsentry/v1/decision.proto\x1a\x1e\x63onsentry/v1/explanation.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x03\n\x0c\x43heckRequest\x12*\n\tprincipal\x18\x01 \x01(\x0b\x32\x17.consentry.v1.Principal\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x03(\t\x12*\n\x07subject\x18\x04 \x01(\x0b\x32\x19.consentry.v1.DataSubject\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x06 \x01(\t\x12*\n\trecipient\x18\x07 \x01(\x0b\x32\x17.consentry.v1.Recipient\x12(\n\x08resource\x18\x08 \x01(\x0b\x32\x16.consentry.v1.Resource\x12(\n\x07\x63ontext\x18\t \x03(\x0b\x32\x17.consentry.v1.Attribute\x12(\n\x07signals\x18\n \x03(\x0b\x32\x17.consentry.v1.Attribute\x12\x0f\n\x07partial\x18\x0b \x01(\x08\x12$\n\x06\x64\x65tail\x18\x0c \x01(\x0e\x32\x14.consentry.v1.Detail\"\xdd\x02\n\rCheckResponse\x12$\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0e\x32\x14.consentry.v1.Effect\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12*\n\x06leaves\x18\x03 \x03(\x0b\x32\x1a.consentry.v1.LeafDecision\x12-\n\x0bobligations\x18\x04 \x03(\x0b\x32\x18.consentry.v1.Obligation\x12/\n\x0bvalid_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rpolicy_digest\x18\x06 \x01(\t\x12%\n\x07reasons\x18\x07 \x03(\x0b\x32\x14.consentry.v1.Reason\x12&\n\x07keeping\x18\x08 \x01(\x0b\x32\x15.consentry.v1.Keeping\x12$\n\x06moment\x18\x0f \x01(\x0b\x32\x14.consentry.v1.Moment\";\n\x11\x43heckBatchRequest\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.consentry.v1.BatchItem\"N\n\tBatchItem\x12)\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1a.consentry.v1.CheckRequest\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\"@\n\x12\x43heckBatchResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.consentry.v1.BatchResult\"r\n\x0b\x42\x61tchResult\x12/\n\x08response\x18\x01 \x01(\x0b\x32\x1b.consentry.v1.CheckResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.consentry.v1.ItemErrorH\x00\x42\x08\n\x06result\"i\n\x12\x43heckStreamRequest\x12)\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1a.consentry.v1.CheckRequest\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\x12\x10\n\x08\x61t_least\x18\x03 \x01(\x03\"\x92\x01\n\x13\x43heckStreamResponse\x12/\n\x08response\x18\x01 \x01(\x0b\x32\x1b.consentry.v1.CheckResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.consentry.v1.ItemErrorH\x00\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\tB\x08\n\x06result\"+\n\x07Keeping\x12\x10\n\x08instance\x18\x01 \x01(\x0c\x12\x0e\n\x06handle\x18\x02 \x01(\x06\"\x0e\n\x0cWatchRequest\"\xcc\x01\n\rWatchResponse\x12\x17\n\x0f\x64rop_everything\x18\x01 \x01(\x08\x12\"\n\x05moved\x18\x02 \x03(\x0b\x32\x13.consentry.v1.Moved\x12\x15\n\rpolicy_digest\x18\x03 \x01(\t\x12\x17\n\x0fledger_position\x18\x04 \x01(\x03\x12\x10\n\x08instance\x18\x05 \x01(\x0c\x12\x14\n\x0cvalid_for_us\x18\x06 \x01(\x03\x12&\n\x02\x61t\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"0\n\x05Moved\x12\x0e\n\x06handle\x18\x01 \x01(\x06\x12\x17\n\x0fledger_position\x18\x02 \x01(\x03\"\xac\x01\n\x0e\x45xplainRequest\x12)\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1a.consentry.v1.CheckRequest\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fledger_position\x18\x03 \x01(\x03\x12\x15\n\rpolicy_digest\x18\x04 \x01(\t\x12\x17\n\x0fwithout_changes\x18\x05 \x01(\x08\"\xa4\x04\n\x0f\x45xplainResponse\x12$\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0e\x32\x14.consentry.v1.Effect\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12%\n\x07reasons\x18\x03 \x03(\x0b\x32\x14.consentry.v1.Reason\x12-\n\x0bobligations\x18\x04 \x03(\x0b\x32\x18.consentry.v1.Obligation\x12/\n\x0bvalid_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05until\x18\x06 \x03(\t\x12\x15\n\rpolicy_digest\x18\x07 \x01(\t\x12&\n\x02\x61t\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fledger_position\x18\t \x01(\x03\x12-\n\x06leaves\x18\n \x03(\x0b\x32\x1d.consentry.v1.LeafExplanation\x12.\n\x06\x65vents\x18\x0b \x03(\x0b\x32\x1e.consentry.v1.EventExplanation\x12!\n\x05\x66lips\x18\x0c \x03(\x0b\x32\x12.consentry.v1.Flip\x12\x1a\n\x12is_search_complete\x18\r \x01(\x08\x12\x1a\n\x12text_for_developer\x18\x0e \x01(\t\x12\x18\n\x10text_for_officer\x18\x0f \x01(\t\x12\x19\n\x11text_for_customer\x18\x10 \x01(\t*8\n\x06\x44\x65tail\x12\x16\n\x12\x44\x45TAIL_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x45TAIL_ALL_REASONS\x10\x01\x32\x8d\x03\n\x14\x41uthorizationService\x12@\n\x05\x43heck\x12\x1a.consentry.v1.CheckRequest\x1a\x1b.consentry.v1.CheckResponse\x12O\n\nCheckBatch\x12\x1f.consentry.v1.CheckBatchRequest\x1a .consentry.v1.CheckBatchResponse\x12V\n\x0b\x43heckStream\x12 .consentry.v1.CheckStreamRequest\x1a!.consentry.v1.CheckStreamResponse(\x01\x30\x01\x12\x42\n\x05Watch\x12\x1a.consentry.v1.WatchRequest\x1a\x1b.consentry.v1.WatchResponse0\x01\x12\x46\n\x07\x45xplain\x12\x1c.consentry.v1.ExplainRequest\x1a\x1d.consentry.v1.ExplainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n consentry/v1/authorization.proto\x12\x0c\x63onsentry.v1\x1a\x1b\x63onsentry/v1/decision.proto\x1a\x1e\x63onsentry/v1/explanation.proto\x1a\x17\x63onsentry/v1/plan.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x03\n\x0c\x43heckRequest\x12*\n\tprincipal\x18\x01 \x01(\x0b\x32\x17.consentry.v1.Principal\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x03(\t\x12*\n\x07subject\x18\x04 \x01(\x0b\x32\x19.consentry.v1.DataSubject\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x06 \x01(\t\x12*\n\trecipient\x18\x07 \x01(\x0b\x32\x17.consentry.v1.Recipient\x12(\n\x08resource\x18\x08 \x01(\x0b\x32\x16.consentry.v1.Resource\x12(\n\x07\x63ontext\x18\t \x03(\x0b\x32\x17.consentry.v1.Attribute\x12(\n\x07signals\x18\n \x03(\x0b\x32\x17.consentry.v1.Attribute\x12\x0f\n\x07partial\x18\x0b \x01(\x08\x12$\n\x06\x64\x65tail\x18\x0c \x01(\x0e\x32\x14.consentry.v1.Detail\"\xdd\x02\n\rCheckResponse\x12$\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0e\x32\x14.consentry.v1.Effect\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12*\n\x06leaves\x18\x03 \x03(\x0b\x32\x1a.consentry.v1.LeafDecision\x12-\n\x0bobligations\x18\x04 \x03(\x0b\x32\x18.consentry.v1.Obligation\x12/\n\x0bvalid_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rpolicy_digest\x18\x06 \x01(\t\x12%\n\x07reasons\x18\x07 \x03(\x0b\x32\x14.consentry.v1.Reason\x12&\n\x07keeping\x18\x08 \x01(\x0b\x32\x15.consentry.v1.Keeping\x12$\n\x06moment\x18\x0f \x01(\x0b\x32\x14.consentry.v1.Moment\";\n\x11\x43heckBatchRequest\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.consentry.v1.BatchItem\"N\n\tBatchItem\x12)\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1a.consentry.v1.CheckRequest\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\"@\n\x12\x43heckBatchResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.consentry.v1.BatchResult\"r\n\x0b\x42\x61tchResult\x12/\n\x08response\x18\x01 \x01(\x0b\x32\x1b.consentry.v1.CheckResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.consentry.v1.ItemErrorH\x00\x42\x08\n\x06result\"i\n\x12\x43heckStreamRequest\x12)\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1a.consentry.v1.CheckRequest\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\x12\x10\n\x08\x61t_least\x18\x03 \x01(\x03\"\x92\x01\n\x13\x43heckStreamResponse\x12/\n\x08response\x18\x01 \x01(\x0b\x32\x1b.consentry.v1.CheckResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.consentry.v1.ItemErrorH\x00\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\tB\x08\n\x06result\"+\n\x07Keeping\x12\x10\n\x08instance\x18\x01 \x01(\x0c\x12\x0e\n\x06handle\x18\x02 \x01(\x06\"\x0e\n\x0cWatchRequest\"\xcc\x01\n\rWatchResponse\x12\x17\n\x0f\x64rop_everything\x18\x01 \x01(\x08\x12\"\n\x05moved\x18\x02 \x03(\x0b\x32\x13.consentry.v1.Moved\x12\x15\n\rpolicy_digest\x18\x03 \x01(\t\x12\x17\n\x0fledger_position\x18\x04 \x01(\x03\x12\x10\n\x08instance\x18\x05 \x01(\x0c\x12\x14\n\x0cvalid_for_us\x18\x06 \x01(\x03\x12&\n\x02\x61t\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"0\n\x05Moved\x12\x0e\n\x06handle\x18\x01 \x01(\x06\x12\x17\n\x0fledger_position\x18\x02 \x01(\x03\"\xac\x01\n\x0e\x45xplainRequest\x12)\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1a.consentry.v1.CheckRequest\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fledger_position\x18\x03 \x01(\x03\x12\x15\n\rpolicy_digest\x18\x04 \x01(\t\x12\x17\n\x0fwithout_changes\x18\x05 \x01(\x08\"\xa4\x04\n\x0f\x45xplainResponse\x12$\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0e\x32\x14.consentry.v1.Effect\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12%\n\x07reasons\x18\x03 \x03(\x0b\x32\x14.consentry.v1.Reason\x12-\n\x0bobligations\x18\x04 \x03(\x0b\x32\x18.consentry.v1.Obligation\x12/\n\x0bvalid_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05until\x18\x06 \x03(\t\x12\x15\n\rpolicy_digest\x18\x07 \x01(\t\x12&\n\x02\x61t\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fledger_position\x18\t \x01(\x03\x12-\n\x06leaves\x18\n \x03(\x0b\x32\x1d.consentry.v1.LeafExplanation\x12.\n\x06\x65vents\x18\x0b \x03(\x0b\x32\x1e.consentry.v1.EventExplanation\x12!\n\x05\x66lips\x18\x0c \x03(\x0b\x32\x12.consentry.v1.Flip\x12\x1a\n\x12is_search_complete\x18\r \x01(\x08\x12\x1a\n\x12text_for_developer\x18\x0e \x01(\t\x12\x18\n\x10text_for_officer\x18\x0f \x01(\t\x12\x19\n\x11text_for_customer\x18\x10 \x01(\t\"a\n\x0bPlanRequest\x12,\n\x08question\x18\x01 \x01(\x0b\x32\x1a.consentry.v1.CheckRequest\x12$\n\x03sql\x18\x02 \x01(\x0b\x32\x17.consentry.v1.SqlTarget*8\n\x06\x44\x65tail\x12\x16\n\x12\x44\x45TAIL_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x45TAIL_ALL_REASONS\x10\x01\x32\xce\x03\n\x14\x41uthorizationService\x12@\n\x05\x43heck\x12\x1a.consentry.v1.CheckRequest\x1a\x1b.consentry.v1.CheckResponse\x12O\n\nCheckBatch\x12\x1f.consentry.v1.CheckBatchRequest\x1a .consentry.v1.CheckBatchResponse\x12V\n\x0b\x43heckStream\x12 .consentry.v1.CheckStreamRequest\x1a!.consentry.v1.CheckStreamResponse(\x01\x30\x01\x12\x42\n\x05Watch\x12\x1a.consentry.v1.WatchRequest\x1a\x1b.consentry.v1.WatchResponse0\x01\x12\x46\n\x07\x45xplain\x12\x1c.consentry.v1.ExplainRequest\x1a\x1d.consentry.v1.ExplainResponse\x12?\n\x04Plan\x12\x19.consentry.v1.PlanRequest\x1a\x1a.consentry.v1.PlanResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'consentry.v1.authorization_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DETAIL']._serialized_start=2513
-  _globals['_DETAIL']._serialized_end=2569
-  _globals['_CHECKREQUEST']._serialized_start=145
-  _globals['_CHECKREQUEST']._serialized_end=536
-  _globals['_CHECKRESPONSE']._serialized_start=539
-  _globals['_CHECKRESPONSE']._serialized_end=888
-  _globals['_CHECKBATCHREQUEST']._serialized_start=890
-  _globals['_CHECKBATCHREQUEST']._serialized_end=949
-  _globals['_BATCHITEM']._serialized_start=951
-  _globals['_BATCHITEM']._serialized_end=1029
-  _globals['_CHECKBATCHRESPONSE']._serialized_start=1031
-  _globals['_CHECKBATCHRESPONSE']._serialized_end=1095
-  _globals['_BATCHRESULT']._serialized_start=1097
-  _globals['_BATCHRESULT']._serialized_end=1211
-  _globals['_CHECKSTREAMREQUEST']._serialized_start=1213
-  _globals['_CHECKSTREAMREQUEST']._serialized_end=1318
-  _globals['_CHECKSTREAMRESPONSE']._serialized_start=1321
-  _globals['_CHECKSTREAMRESPONSE']._serialized_end=1467
-  _globals['_KEEPING']._serialized_start=1469
-  _globals['_KEEPING']._serialized_end=1512
-  _globals['_WATCHREQUEST']._serialized_start=1514
-  _globals['_WATCHREQUEST']._serialized_end=1528
-  _globals['_WATCHRESPONSE']._serialized_start=1531
-  _globals['_WATCHRESPONSE']._serialized_end=1735
-  _globals['_MOVED']._serialized_start=1737
-  _globals['_MOVED']._serialized_end=1785
-  _globals['_EXPLAINREQUEST']._serialized_start=1788
-  _globals['_EXPLAINREQUEST']._serialized_end=1960
-  _globals['_EXPLAINRESPONSE']._serialized_start=1963
-  _globals['_EXPLAINRESPONSE']._serialized_end=2511
-  _globals['_AUTHORIZATIONSERVICE']._serialized_start=2572
-  _globals['_AUTHORIZATIONSERVICE']._serialized_end=2969
+  _globals['_DETAIL']._serialized_start=2637
+  _globals['_DETAIL']._serialized_end=2693
+  _globals['_CHECKREQUEST']._serialized_start=170
+  _globals['_CHECKREQUEST']._serialized_end=561
+  _globals['_CHECKRESPONSE']._serialized_start=564
+  _globals['_CHECKRESPONSE']._serialized_end=913
+  _globals['_CHECKBATCHREQUEST']._serialized_start=915
+  _globals['_CHECKBATCHREQUEST']._serialized_end=974
+  _globals['_BATCHITEM']._serialized_start=976
+  _globals['_BATCHITEM']._serialized_end=1054
+  _globals['_CHECKBATCHRESPONSE']._serialized_start=1056
+  _globals['_CHECKBATCHRESPONSE']._serialized_end=1120
+  _globals['_BATCHRESULT']._serialized_start=1122
+  _globals['_BATCHRESULT']._serialized_end=1236
+  _globals['_CHECKSTREAMREQUEST']._serialized_start=1238
+  _globals['_CHECKSTREAMREQUEST']._serialized_end=1343
+  _globals['_CHECKSTREAMRESPONSE']._serialized_start=1346
+  _globals['_CHECKSTREAMRESPONSE']._serialized_end=1492
+  _globals['_KEEPING']._serialized_start=1494
+  _globals['_KEEPING']._serialized_end=1537
+  _globals['_WATCHREQUEST']._serialized_start=1539
+  _globals['_WATCHREQUEST']._serialized_end=1553
+  _globals['_WATCHRESPONSE']._serialized_start=1556
+  _globals['_WATCHRESPONSE']._serialized_end=1760
+  _globals['_MOVED']._serialized_start=1762
+  _globals['_MOVED']._serialized_end=1810
+  _globals['_EXPLAINREQUEST']._serialized_start=1813
+  _globals['_EXPLAINREQUEST']._serialized_end=1985
+  _globals['_EXPLAINRESPONSE']._serialized_start=1988
+  _globals['_EXPLAINRESPONSE']._serialized_end=2536
+  _globals['_PLANREQUEST']._serialized_start=2538
+  _globals['_PLANREQUEST']._serialized_end=2635
+  _globals['_AUTHORIZATIONSERVICE']._serialized_start=2696
+  _globals['_AUTHORIZATIONSERVICE']._serialized_end=3158
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from consentry.v1 import decision_pb2 as _decision_pb2
 from consentry.v1 import explanation_pb2 as _explanation_pb2
+from consentry.v1 import plan_pb2 as _plan_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -564,3 +565,31 @@ class ExplainResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
+
+@_typing.final
+class PlanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: _builtins.int
+    SQL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def question(self) -> Global___CheckRequest:
+        """`subject` must be left out, and `partial` unset: a plan is for all of the data or for none."""
+
+    @_builtins.property
+    def sql(self) -> _plan_pb2.SqlTarget:
+        """Say the filter in SQL, too."""
+
+    def __init__(
+        self,
+        *,
+        question: Global___CheckRequest | None = ...,
+        sql: _plan_pb2.SqlTarget | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["question", b"question", "sql", b"sql"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question", "sql", b"sql"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanRequest: _TypeAlias = PlanRequest  # noqa: Y015

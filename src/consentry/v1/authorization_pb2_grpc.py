@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from consentry.v1 import authorization_pb2 as consentry_dot_v1_dot_authorization__pb2
+from consentry.v1 import plan_pb2 as consentry_dot_v1_dot_plan__pb2
 
 GRPC_GENERATED_VERSION = '1.74.0'
 GRPC_VERSION = grpc.__version__
@@ -68,6 +69,11 @@ class AuthorizationServiceStub(object):
                 request_serializer=consentry_dot_v1_dot_authorization__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=consentry_dot_v1_dot_authorization__pb2.ExplainResponse.FromString,
                 _registered_method=True)
+        self.Plan = channel.unary_stream(
+                '/consentry.v1.AuthorizationService/Plan',
+                request_serializer=consentry_dot_v1_dot_authorization__pb2.PlanRequest.SerializeToString,
+                response_deserializer=consentry_dot_v1_dot_plan__pb2.PlanResponse.FromString,
+                _registered_method=True)
 
 
 class AuthorizationServiceServicer(object):
@@ -127,6 +133,19 @@ class AuthorizationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Plan(self, request, context):
+        """Which people a job may touch: one check's question without a data subject, answered with a
+        filter over people, and with those whose place in it the consent ledger decides.
+
+        Messages of members come first and the plan itself last; without it nothing was planned. All of
+        it is as of one ledger position and one moment: a job that runs on checks each person again. No
+        condition is ever left out: FAILED_PRECONDITION, with those that cannot be expressed, where
+        they matter. UNAVAILABLE where this sidecar does not read the ledger itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthorizationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -154,6 +173,11 @@ def add_AuthorizationServiceServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=consentry_dot_v1_dot_authorization__pb2.ExplainRequest.FromString,
                     response_serializer=consentry_dot_v1_dot_authorization__pb2.ExplainResponse.SerializeToString,
+            ),
+            'Plan': grpc.unary_stream_rpc_method_handler(
+                    servicer.Plan,
+                    request_deserializer=consentry_dot_v1_dot_authorization__pb2.PlanRequest.FromString,
+                    response_serializer=consentry_dot_v1_dot_plan__pb2.PlanResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -300,6 +324,33 @@ class AuthorizationService(object):
             '/consentry.v1.AuthorizationService/Explain',
             consentry_dot_v1_dot_authorization__pb2.ExplainRequest.SerializeToString,
             consentry_dot_v1_dot_authorization__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Plan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/consentry.v1.AuthorizationService/Plan',
+            consentry_dot_v1_dot_authorization__pb2.PlanRequest.SerializeToString,
+            consentry_dot_v1_dot_plan__pb2.PlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from consentry.v1 import authorization_pb2 as _authorization_pb2
+from consentry.v1 import plan_pb2 as _plan_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -66,6 +67,15 @@ class AuthorizationServiceStub:
     counted or logged as a decision. May be asked as of a past moment, ledger position and policy
     set.
     """
+    Plan: _grpc.UnaryStreamMultiCallable[_authorization_pb2.PlanRequest, _plan_pb2.PlanResponse]
+    """Which people a job may touch: one check's question without a data subject, answered with a
+    filter over people, and with those whose place in it the consent ledger decides.
+
+    Messages of members come first and the plan itself last; without it nothing was planned. All of
+    it is as of one ledger position and one moment: a job that runs on checks each person again. No
+    condition is ever left out: FAILED_PRECONDITION, with those that cannot be expressed, where
+    they matter. UNAVAILABLE where this sidecar does not read the ledger itself.
+    """
 
 @_typing.type_check_only
 class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
@@ -104,6 +114,15 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     events, and the smallest changes that would turn it. Costs some thousand times a check; never
     counted or logged as a decision. May be asked as of a past moment, ledger position and policy
     set.
+    """
+    Plan: _aio.UnaryStreamMultiCallable[_authorization_pb2.PlanRequest, _plan_pb2.PlanResponse]  # type: ignore[assignment]
+    """Which people a job may touch: one check's question without a data subject, answered with a
+    filter over people, and with those whose place in it the consent ledger decides.
+
+    Messages of members come first and the plan itself last; without it nothing was planned. All of
+    it is as of one ledger position and one moment: a job that runs on checks each person again. No
+    condition is ever left out: FAILED_PRECONDITION, with those that cannot be expressed, where
+    they matter. UNAVAILABLE where this sidecar does not read the ledger itself.
     """
 
 class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -170,6 +189,21 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         events, and the smallest changes that would turn it. Costs some thousand times a check; never
         counted or logged as a decision. May be asked as of a past moment, ledger position and policy
         set.
+        """
+
+    @_abc_1.abstractmethod
+    def Plan(
+        self,
+        request: _authorization_pb2.PlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_plan_pb2.PlanResponse], _abc.AsyncIterator[_plan_pb2.PlanResponse]]:
+        """Which people a job may touch: one check's question without a data subject, answered with a
+        filter over people, and with those whose place in it the consent ledger decides.
+
+        Messages of members come first and the plan itself last; without it nothing was planned. All of
+        it is as of one ledger position and one moment: a job that runs on checks each person again. No
+        condition is ever left out: FAILED_PRECONDITION, with those that cannot be expressed, where
+        they matter. UNAVAILABLE where this sidecar does not read the ledger itself.
         """
 
 def add_AuthorizationServiceServicer_to_server(servicer: AuthorizationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
