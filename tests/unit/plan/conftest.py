@@ -16,8 +16,9 @@ from consentry.plan.planner import Planner
 
 NOW_US = 1_780_315_200_000_000  # 2026-06-01T12:00:00Z
 _TEXT = """
-attributes subject { tier: text?, born: date?, joined: time?, moved: date?, vip: flag?, rank: number?,
-    plan: text = "free", age_group: text, tags: list of text?, home: ip?, spent: duration? }
+attributes subject { tier: text?, born: date?, joined: time?, moved: date?, vip: flag?,
+    rank: number?, plan: text = "free", age_group: text,
+    tags: list of text?, home: ip?, spent: duration? }
 attributes context { ok: flag? }
 data d
 purpose p { basis contract }
