@@ -14,11 +14,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-<<<<<<< HEAD
-from configuration_page import configuration_page
-=======
 from chart_schema import CHART_SCHEMA, chart_schema
->>>>>>> 9b01216 (feat: a Helm chart for sidecars, ledger nodes and standalone servers)
+from configuration_page import configuration_page
 from grammar_page import grammar_page
 from prometheus_client.metrics_core import Metric
 
