@@ -17,6 +17,7 @@ import yaml
 from consentry.compiler.compile import compile_policies
 from consentry.diagnostics.span import Source
 from consentry.pdp.sources import read_packs
+from tests.support.tools import tool
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "deploy" / "docker" / "Dockerfile"
@@ -152,3 +153,45 @@ def test_scrape_configuration_for_pods_passes_promtool(tmp_path: Path) -> None:
     done = promtool_check(rest)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_base_image_is_named_by_a_digest_that_has_no_default() -> None:
+    text = DOCKERFILE.read_text()
+    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+
+    assert "ARG PYTHON_DIGEST\n" in text
+    assert {base for base in bases if ":" in base} == {
+        "python:${PYTHON_VERSION}-slim@${PYTHON_DIGEST}"
+    }
+
+
+def pinned() -> dict[str, str]:
+    """Names and versions of the image's packages."""
+    lines = (DOCKERFILE.parent / "requirements.txt").read_text().splitlines()
+    pins = [line.split()[0].split("==") for line in lines if "==" in line and ";" not in line]
+    return {plain(name.partition("[")[0]): version for name, version in pins}
+
+
+def plain(name: str) -> str:
+    """A package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_image_lists_every_package_that_is_in_it(tmp_path: Path) -> None:
+    """The step that writes the list, on this environment, which holds what the image holds."""
+    told = tmp_path / "consentry.cdx.json"
+    step = re.search(r"/opt/sbom/bin/(cyclonedx-py .*?)\n\n", DOCKERFILE.read_text(), re.DOTALL)
+    assert step is not None
+    line = step[1].replace("\\\n", " ").replace("/opt/consentry/bin/python", sys.executable)
+    name, *words = line.replace("/opt/consentry.cdx.json", str(told)).split()
+
+    # Holding the list against its schema takes seven seconds, which an image's build has.
+    command = [tool(name), *words, "--no-validate"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(told.read_text())
+    assert listed["metadata"]["component"]["name"] == "consentry"
+    found = {plain(one["name"]): one["version"] for one in listed["components"]}
+    assert pinned()
+    assert pinned().items() <= found.items()

@@ -1,7 +1,8 @@
 """Programs that tests ask and that are no Python packages: installed by hash, once, in a venv.
 
-`tools.txt` pins what is installed. Nobody packs Helm for Python by itself; a layer for functions in
-a cloud carries the very binary of a release, three archives deep.
+`tools.txt` pins what is installed, and the image's own list what lists its packages. Nobody packs
+Helm for Python by itself; a layer for functions in a cloud carries the very binary of a release,
+three archives deep.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _VENV: Final = ROOT / ".venv-tools"
-_PINS: Final = Path(__file__).with_name("tools.txt")
+_PINS: Final = (
+    Path(__file__).with_name("tools.txt"),
+    ROOT / "deploy" / "docker" / "sbom-requirements.txt",
+)
 _HELM_IN_LAYER: Final = "helm/helm"
 
 
 def tool(name: str) -> Path:
-    """The program `helm` or `buf`; installed first where this checkout has not got it yet."""
-    wanted = hashlib.sha256(_PINS.read_bytes()).hexdigest()
+    """The program `helm`, `buf` or `cyclonedx-py`; the first call in a checkout installs it."""
+    wanted = hashlib.sha256(b"".join(pins.read_bytes() for pins in _PINS)).hexdigest()
     stamp = _VENV / ".installed-from"
     if not stamp.exists() or stamp.read_text() != wanted:
         _VENV.mkdir(exist_ok=True)
@@ -40,7 +44,8 @@ def _install() -> None:
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(_VENV)], check=True)
     pip = [str(_VENV / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     how = ["--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"]
-    subprocess.run([*pip, *how, "--requirement", str(_PINS)], check=True)
+    asked = [word for pins in _PINS for word in ("--requirement", str(pins))]
+    subprocess.run([*pip, *how, *asked], check=True)
     (carrier,) = _VENV.glob("lib/python3*/site-packages/aws_cdk/*/_jsii/*.jsii.tgz")
     with tarfile.open(carrier) as package:
         layer = package.extractfile("package/lib/layer.zip")
