@@ -41,7 +41,7 @@ class SubjectCell(Protocol):
         ...
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Entry:
     """One answer, with everything that must still be true for it to be given again.
 
