@@ -33,6 +33,7 @@ VERBS: Final[dict[str, str]] = {
     "bundle": "put policies into one signed file; verify it, look into it",
     "ledger": "verify, back up, restore, import, export; forget a person",
     "receipt": "fetch, show and verify signed receipts of consent",
+    "preferences": "make keys and links for the page where people choose",
     "keys": "make and list the keys that sign receipts and bundles",
     "probe": "withdraw for a made-up person and time every sidecar",
     "demo": "tell the story of a consent with a real sidecar and real callers",
@@ -52,7 +53,7 @@ examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the first word; what follows belongs to the verb."""
-    verbs = "\n".join(f"  {verb:<11}{text}" for verb, text in VERBS.items())
+    verbs = "\n".join(f"  {verb:<16}{text}" for verb, text in VERBS.items())
     parser = argparse.ArgumentParser(
         prog="consentry",
         description=(

@@ -20,6 +20,7 @@ from consentry.app.settings_callers import (
     TlsSettings,
     refuse_misfits,
 )
+from consentry.app.settings_pages import PreferenceSettings
 from consentry.app.settings_section import Section
 from consentry.app.telemetry_settings import AuditSettings
 
@@ -231,6 +232,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     audit: AuditSettings = AuditSettings()
     receipts: ReceiptSettings = ReceiptSettings()
+    preferences: PreferenceSettings = PreferenceSettings()
     log: LogSettings = LogSettings()
     tls: TlsSettings = TlsSettings()
     tokens: Issuers = Field(default=(), description="Whose bearer tokens prove who calls.")
@@ -248,6 +250,10 @@ class Settings(BaseSettings):
         if self.server.workers > 1 and self.ledger.serves_feed:
             raise ValueError("workers: a ledger node that others follow is one process")
         refuse_misfits(self.server.listen, self.tls, self.tokens, self.identities)
+        if self.preferences.is_enabled and self.server.workers > 1:
+            raise ValueError("workers: the page for people is served by a sidecar of one process")
+        if self.preferences.is_enabled and self.server.http is None:
+            raise ValueError("preferences: the page needs the HTTP port, server.http")
         return self
 
     @classmethod

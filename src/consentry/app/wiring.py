@@ -18,6 +18,7 @@ from consentry.app.audit.opening import open_audit
 from consentry.app.callers import listens_of, open_callers, open_certificates
 from consentry.app.descriptors import connection_room
 from consentry.app.ledgers import OpenLedgerOf, open_ledger
+from consentry.app.pages import PageParts, preference_pages
 from consentry.app.policy_source import policy_source
 from consentry.app.receipts import receipt_services
 from consentry.app.settings import Settings
@@ -37,11 +38,11 @@ from consentry.server.codec import ProtoCodec
 from consentry.server.explain_service import ExplainMethods
 from consentry.server.handles import Handles, new_handles
 from consentry.server.options import BoundAddresses, Listen, ServerOptions
+from consentry.server.pages.routes import page_routes
 from consentry.server.plan_service import PlanMethods
 from consentry.server.sidecar import Sidecar
 from consentry.server.statement_service import StatementMethods
 from consentry.server.statements import Statements, Texts
-from consentry.server.transparency import transparency_routes
 from consentry.telemetry.metrics import Metrics
 
 
@@ -128,6 +129,7 @@ class Application:
         self.callers = open_callers(settings, clock, opening)
         past, statements = PastPolicies(archive), self._open_statements(clock)
         self.statements = statements
+        parts = PageParts(opening, opened, self.store, statements, clock, self.metrics)
         self.sidecar = Sidecar(
             decider=self.point,
             ledger=self.ledger,
@@ -147,7 +149,7 @@ class Application:
                 ExplainMethods(policies=self.store, past=past, ledger=self.ledger, clock=clock),
                 StatementMethods(statements, past),
             ),
-            pages=transparency_routes(statements),
+            pages=page_routes(statements, preference_pages(settings, parts)),
             handles=handles,
             callers=self.callers,
             certificates=open_certificates(settings, clock, self.metrics if part is None else None),
@@ -262,6 +264,7 @@ def server_options(
         http_listen=server.http if part is None else None,
         shares_port=part is not None,
         insecure_off_loopback=server.insecure_off_loopback,
+        is_http_personal=settings.preferences.is_enabled,
         socket_mode=server.socket_mode,
         max_batch_items=server.max_batch_items,
         check_threads=server.check_threads,

@@ -5,6 +5,8 @@ Every value is escaped by the template engine.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
@@ -23,13 +25,19 @@ def render_statement_html(
     """The statement as a page; `alternates` are languages and where they are."""
     template = _environment().get_template("statement.html.j2")
     return template.render(
-        statement=statement, phrase=phrase, alternates=alternates, style=_style()
+        statement=statement, phrase=phrase, alternates=alternates, style=_style("style.css")
     )
 
 
-def render_page(template: str, **values: object) -> str:
-    """Another page by its template's name."""
-    return _environment().get_template(template).render(style=_style(), **values)
+def render_page(template: str, *, style: str = "style.css", **values: object) -> str:
+    """Another page by the names of its template and its style."""
+    return _environment().get_template(template).render(style=_style(style), **values)
+
+
+def style_source(style: str) -> str:
+    """What a Content-Security-Policy says to allow this style and no other."""
+    digest = hashlib.sha256(_style(style).encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
 @cache
@@ -43,7 +51,7 @@ def _environment() -> Environment:
 
 
 @cache
-def _style() -> Markup:
+def _style(name: str) -> Markup:
     folder = resources.files("consentry.publish") / "templates"
     # SAFETY: our own file, the same in every page.
-    return Markup((folder / "style.css").read_text(encoding="utf-8").strip())  # noqa: S704
+    return Markup((folder / name).read_text(encoding="utf-8").strip())  # noqa: S704

@@ -74,6 +74,14 @@ class Publisher:
         policies = [source for source in files if not source.name.startswith(OWN_PACKS)]
         self._own: Final = merge_texts(_texts([*packs, *own_packs]), _texts(policies))
 
+    def wording(self, language: str, translated: Mapping[TextKey, str]) -> Wording:
+        """The set's words in one language, for one publication.
+
+        Raises:
+            UnknownLanguageError: the frame has no phrases in it.
+        """
+        return Wording(language, self._own, translated)
+
     def statement(
         self,
         kind: Format,
@@ -88,7 +96,7 @@ class Publisher:
         Raises:
             UnknownLanguageError: the frame has no phrases in it.
         """
-        wording = Wording(language, self._own, translated)
+        wording = self.wording(language, translated)
         statement = build_statement(self._program, wording, previous)
         match kind:
             case Format.HTML:
@@ -107,5 +115,5 @@ class Publisher:
         Raises:
             UnknownLanguageError: as `statement`.
         """
-        wording = Wording(language, self._own, translated)
+        wording = self.wording(language, translated)
         return build_record(self._program, wording), wording

@@ -86,6 +86,23 @@ def _change_line(change: Change, wording: Wording) -> ChangeLine:
     return ChangeLine(text=wording.phrase(change.code, **values), is_material=change.is_material)
 
 
+def refusal_phrase(node: PurposeNode) -> str:
+    """The phrase that tells how to say no to a purpose."""
+    match node.basis:
+        case "consent":
+            return "no_consent"
+        case "contract":
+            return "no_contract"
+        case "legal_obligation":
+            return "no_law"
+        case "vital_interest":
+            return "no_vital"
+        case None:
+            return "no_basis"
+        case _:
+            return "no_object_marketing" if "direct_marketing" in node.tags else "no_object"
+
+
 class _Teller:
     """Tells the parts of one program in one language."""
 
@@ -166,21 +183,7 @@ class _Teller:
         return self._wording.text("benefit", node.path, node.benefit) if node.benefit else ""
 
     def _say_no(self, node: PurposeNode) -> str:
-        phrase = self._wording.phrase
-        match node.basis:
-            case "consent":
-                return phrase("no_consent")
-            case "contract":
-                return phrase("no_contract")
-            case "legal_obligation":
-                return phrase("no_law")
-            case "vital_interest":
-                return phrase("no_vital")
-            case None:
-                return phrase("no_basis")
-            case _:
-                is_marketing = "direct_marketing" in node.tags
-                return phrase("no_object_marketing" if is_marketing else "no_object")
+        return self._wording.phrase(refusal_phrase(node))
 
     def data(self) -> Section:
         used: dict[int, list[PurposeNode]] = {}

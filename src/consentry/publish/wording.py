@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
+from types import MappingProxyType
 from typing import Final
 
 from consentry.lang.translations import TextKey
@@ -25,12 +27,14 @@ class UnknownLanguageError(Exception):
     """The frame of a publication has no phrases in this language."""
 
 
+@cache
 def languages() -> tuple[str, ...]:
     """Every language that has phrases, sorted."""
     folder = resources.files("consentry.publish") / "phrases"
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir()))
 
 
+@cache
 def read_phrases(language: str) -> Mapping[str, str]:
     """The phrases of the frame in one language.
 
@@ -40,8 +44,7 @@ def read_phrases(language: str) -> Mapping[str, str]:
     if language not in languages():
         raise UnknownLanguageError(language)
     file = resources.files("consentry.publish") / "phrases" / f"{language}.toml"
-    phrases: Mapping[str, str] = tomllib.loads(file.read_text(encoding="utf-8"))
-    return phrases
+    return MappingProxyType(tomllib.loads(file.read_text(encoding="utf-8")))
 
 
 class Wording:

@@ -49,7 +49,8 @@ class ServerOptions:
     `shares_port`: other workers of the same sidecar listen on the same ports.
 
     An address is `host:port` (port 0: any free one) or `unix:/path`; in `listen` more may be said
-    of each. `health_listen` and `http_listen` None mean no such door. Limits count calls in flight,
+    of each. `health_listen` and `http_listen` None mean no such door; `is_http_personal`: the HTTP
+    port shows what is personal, and keeps to loopback as gRPC does. Limits count calls in flight,
     one for each class of methods; a stream has a thread of its own for as long as it lives, and
     ends when its caller has read nothing of what it was sent for `slow_reader_s`. Each address
     holds `connection_limit` connections, and closes what has not said within `handshake_s` that it
@@ -63,6 +64,7 @@ class ServerOptions:
     health_listen: str | None = "127.0.0.1:7471"
     http_listen: str | None = "127.0.0.1:7472"
     insecure_off_loopback: bool = False
+    is_http_personal: bool = False
     shares_port: bool = False
     socket_mode: int = 0o600
     max_message_bytes: int = 1024 * 1024

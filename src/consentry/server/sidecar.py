@@ -179,7 +179,11 @@ class Sidecar:
         return BoundAddresses(grpc=grpc, health=health, http=http)
 
     def _open_http(self, text: str) -> str:
-        address = parse_host_port(text, insecure_off_loopback=True)
+        options = self._options
+        address = parse_host_port(
+            text,
+            insecure_off_loopback=options.insecure_off_loopback or not options.is_http_personal,
+        )
         listener = open_tcp_socket(address)
         app = build_app(
             expose=self._metrics.expose,

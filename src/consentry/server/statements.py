@@ -4,7 +4,7 @@ What is served names the digest of the set that it was written from, and that se
 at the moment of asking: a served page and the enforced policy cannot differ.
 
 Locks: `_lock` is held while writing, so that many who ask at once wait for one piece of work; it
-guards `_kept` and `_publisher`. `_versions_lock` guards what was active before.
+guards `_kept`, `_translated` and `_publisher`. `_versions_lock` guards what was active before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from consentry.model.ports import Clock
 from consentry.model.program import Program
 from consentry.pdp.errors import NotReadyError
 from consentry.publish.publisher import MEDIA_TYPES, Format, Publisher, merge_texts
-from consentry.publish.wording import languages
+from consentry.publish.wording import Wording, languages
 
 MAX_AGE_S: Final = 60.0
 """How long a page is kept though its set still decides: translations may have changed."""
@@ -91,6 +91,7 @@ class Statements:
         self._versions_lock: Final = threading.Lock()
         self._publisher: tuple[ActiveSet, Publisher] | None = None
         self._kept: dict[tuple[Format, str], tuple[ActiveSet, float, Served]] = {}
+        self._translated: dict[str, tuple[float, Mapping[TextKey, str]]] = {}
         self._last: Program | None = None
         self._before: Program | None = None
 
@@ -119,6 +120,31 @@ class Statements:
             self._kept[kind, language] = (active, now_s, served)
             return served
 
+    def words(self, language: str) -> tuple[Program, Wording]:
+        """The set that decides now, and its texts in one language; for one page.
+
+        Raises:
+            NotReadyError: no policy set is loaded.
+            UnknownLanguageError: there are no phrases in this language.
+        """
+        active = self._policies.current
+        if active is None:
+            raise NotReadyError("no policy set is loaded")
+        with self._lock:
+            now_s = self._clock.monotonic_s()
+            kept = self._translated.get(language)
+            if kept is None or now_s - kept[0] >= MAX_AGE_S:
+                kept = self._translated[language] = (now_s, self._texts.translated(language))
+            publisher = self._publisher_of(active)
+        return active.program, publisher.wording(language, kept[1])
+
+    def _publisher_of(self, active: ActiveSet) -> Publisher:
+        made = self._publisher
+        if made is None or made[0] is not active:
+            publisher = Publisher(active.program, active.sources, self._texts.packs.values())
+            made = self._publisher = (active, publisher)
+        return made[1]
+
     def _note(self, program: Program) -> Program | None:
         """The set that was active before this one, as far as anyone asked."""
         with self._versions_lock:
@@ -133,14 +159,7 @@ class Statements:
     def _write(
         self, active: ActiveSet, kind: Format, language: str, before: Program | None
     ) -> Served:
-        made = self._publisher
-        if made is None or made[0] is not active:
-            made = (
-                active,
-                Publisher(active.program, active.sources, self._texts.packs.values()),
-            )
-            self._publisher = made
-        published = made[1].statement(
+        published = self._publisher_of(active).statement(
             kind,
             language,
             self._texts.translated(language),

@@ -15,16 +15,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from consentry.pdp.errors import NotReadyError
+from consentry.publish.html import style_source
 from consentry.publish.publisher import Format
 from consentry.publish.wording import OWN_LANGUAGE, languages
 from consentry.server.statements import PAGE, Served
 
 _HEADERS: Final = {
-    # The page needs its own style and nothing else, and is nobody's frame.
-    "content-security-policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
     "referrer-policy": "no-referrer",
     "cache-control": "no-cache",
     "vary": "accept-language",
@@ -74,6 +70,11 @@ async def _serve(statements: StatementSource, kind: Format, request: Request) ->
     etag = f'"{served.digest}-{language}"'
     headers = {
         **_HEADERS,
+        # The page needs its own style and nothing else, and is nobody's frame.
+        "content-security-policy": (
+            f"default-src 'none'; style-src {style_source('style.css')}; base-uri 'none'; "
+            "form-action 'none'; frame-ancestors 'none'"
+        ),
         "content-type": served.media_type,
         "content-language": language,
         "consentry-policy-digest": served.digest,
