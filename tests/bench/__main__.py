@@ -1,25 +1,52 @@
 """Measures, prints tables, and writes JSON on demand.
 
-    ./dev bench                    all parts
-    ./dev bench --only unary       one part: unary, batch, engine, peers, …
-    ./dev bench --quick            fewer rounds
-    ./dev bench --json FILE        figures with both sides of each ratio
+    ./dev bench                    all parts, about fifteen minutes
+    ./dev bench --only unary       one part or some: unary,batch,…
+    ./dev bench --quick            about three minutes: fewer rounds, smaller sizes
+    ./dev bench --json FILE        figures with both sides of each ratio (docs/performance.md)
 
 Nothing here passes or fails by time: goals stand beside the figures, and a reader judges. Peers are
-fetched from their package registries into `.bench/` the first time; who cannot be had is named.
+fetched from their package registries into `.bench/` the first time, which is not counted; who
+cannot be had is named.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
+from tests.bench.about import about
+from tests.bench.measure import within
 from tests.bench.parts import PARTS
+from tests.bench.peers import install
 
 
 def main() -> int:
+    options = _options()
+    names = options.only.split(",") if options.only else list(PARTS)
+    if "peers" in names:
+        install.fetch_all()
+    began_s = time.monotonic()
+    figures: dict[str, object] = {}
+    told = {"about": about(is_quick=options.quick), "parts": figures}
+    for number, name in enumerate(names, start=1):
+        part = PARTS[name]
+        seconds = part.quick_s if options.quick else part.whole_s
+        print(f"[{number}/{len(names)}] {name}, about {seconds:.0f} s", file=sys.stderr, flush=True)
+        with within(seconds):
+            figures[name] = part.measure(is_quick=options.quick)
+        told["about"] |= _now(began_s)  # type: ignore[operator]  # a dict of objects
+        if options.json:  # as far as it has come, for a long run may be interrupted
+            options.json.write_text(json.dumps(told, indent=2) + "\n")
+    print(f"\n{len(names)} parts in {time.monotonic() - began_s:.0f} s")
+    return 0
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./dev bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -27,15 +54,17 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, coarser figures")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
-    wanted = options.only.split(",") if options.only else list(PARTS)
+    wanted = options.only.split(",") if options.only else []
     if unknown := [name for name in wanted if name not in PARTS]:
         parser.error(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
-    figures = {}
-    for name in wanted:
-        figures[name] = PARTS[name](is_quick=options.quick)
-        if options.json:  # as far as it has come, for a long run may be interrupted
-            options.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
+    return options
+
+
+def _now(began_s: float) -> dict[str, object]:
+    return {
+        "took_s": round(time.monotonic() - began_s),
+        "load_after": round(os.getloadavg()[0], 2),
+    }
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ NOW_US = 1_780_000_000_000_000
 FILE_RULES = 5_000
 
 
-def many_files(rule_count: int) -> list[Source]:
-    """The generated set in files of the size that a file may have; a line is never cut."""
+def many_files(rule_count: int, per_file: int = FILE_RULES) -> list[Source]:
+    """The generated set in files that may have so many rules; a line is never cut."""
     lines = many_rules(rule_count).splitlines(keepends=True)
     head = [line for line in lines if not line.startswith("permit ")]
     permits = [line for line in lines if line.startswith("permit ")]
-    parts = [permits[start : start + FILE_RULES] for start in range(0, len(permits), FILE_RULES)]
+    parts = [permits[start : start + per_file] for start in range(0, len(permits), per_file)]
     texts = ["".join(part) for part in [head, *parts]]
     return [Source(f"many_{number:03}.policy", text) for number, text in enumerate(texts)]
 

@@ -65,21 +65,29 @@ class Question:
 # --- ours ---------------------------------------------------------------------------------------
 
 
-def consentry_text(rule_count: int) -> str:
-    """The policy set in our language."""
+FILE_RULES: Final = 2_500
+"""Rules in one file of ours, which may have a mebibyte."""
+
+
+def consentry_files(rule_count: int) -> dict[str, str]:
+    """The policy set in our language: texts by file name."""
     categories = " ".join(f"c{number}" for number in range(-(-rule_count // GROUP)))
-    lines = [
+    words = [
         "attributes principal { region: text? }",
         f'set regions = ["{REGIONS[0]}", "{REGIONS[1]}"]',
         f"data d {{ {categories} }}",
     ]
-    for number in range(rule_count):
-        lines.append(f"purpose p{number} {{ basis consent }}")
-        lines.append(
-            f'permit x{number} {{ who role "r{number}" may read data d.c{number // GROUP}'
-            f" for p{number} when has principal.region and principal.region in regions }}"
-        )
-    return "\n".join(lines) + "\n"
+    files = {"words.policy": "\n".join(words) + "\n"}
+    for start in range(0, rule_count, FILE_RULES):
+        lines = []
+        for number in range(start, min(rule_count, start + FILE_RULES)):
+            lines.append(f"purpose p{number} {{ basis consent }}")
+            lines.append(
+                f'permit x{number} {{ who role "r{number}" may read data d.c{number // GROUP}'
+                f" for p{number} when has principal.region and principal.region in regions }}"
+            )
+        files[f"rules_{start:06}.policy"] = "\n".join(lines) + "\n"
+    return files
 
 
 def consentry_request(question: Question, number: int = 0) -> authorization_pb2.CheckRequest:

@@ -7,16 +7,37 @@ formed within a round and the median over rounds is quoted.
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 CPUCLOCK_SCHED = 2
+LEAST_ROUNDS = 3
+"""Rounds that are counted however little time there is."""
+
+_ends_s: ContextVar[float] = ContextVar("ends_s", default=math.inf)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What is measured inside takes about so long: rounds that do not fit are left out."""
+    token = _ends_s.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _ends_s.reset(token)
+
+
+def has_time(needed_s: float = 0.0) -> bool:
+    """Whether so many more seconds fit into the time that was given."""
+    return time.monotonic() + needed_s <= _ends_s.get()
 
 
 def process_cpu_ns(pid: int) -> int:
@@ -25,6 +46,12 @@ def process_cpu_ns(pid: int) -> int:
     The clock id of another process is made from its number, see clock_getcpuclockid(3).
     """
     return time.clock_gettime_ns((~pid << 3) | CPUCLOCK_SCHED)
+
+
+def memory_bytes(pid: int) -> int:
+    """Memory that a process holds now, what it shares with others included (VmRSS)."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @cache
@@ -41,9 +68,18 @@ def pin(pid: int, core: int) -> None:
     """
     cores = usable_cores()
     if len(cores) > 1:
-        for task in Path(f"/proc/{pid or os.getpid()}/task").iterdir():
-            with suppress(ProcessLookupError):  # a thread that ended meanwhile
-                os.sched_setaffinity(int(task.name), {cores[core % len(cores)]})
+        _place(pid, {cores[core % len(cores)]})
+
+
+def unpin(pid: int) -> None:
+    """Lets a process, with all threads it has, run on all cores again."""
+    _place(pid, set(usable_cores()))
+
+
+def _place(pid: int, cores: set[int]) -> None:
+    for task in Path(f"/proc/{pid or os.getpid()}/task").iterdir():
+        with suppress(ProcessLookupError):  # a thread that ended meanwhile
+            os.sched_setaffinity(int(task.name), cores)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +104,18 @@ def paired_rounds(
 ) -> Series:
     """Runs each side once a round, in an order that turns round each time.
 
-    A side returns microseconds per call. The first round warms up and is not counted.
+    A side returns microseconds per call. The first round warms up and is not counted. Where the
+    time given by `within` runs out, there are fewer rounds.
     """
     results: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
+        began_s = time.monotonic()
         names = list(sides) if number % 2 else list(reversed(sides))
         for name in names:
             value = sides[name]()
             if number:
                 results[name].append(value)
         progress(f"round {number}/{rounds}")
+        if number >= LEAST_ROUNDS and not has_time(time.monotonic() - began_s):
+            break
     return Series(rounds={name: tuple(values) for name, values in results.items()})

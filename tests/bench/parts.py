@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from tests.bench import (
     client_cache,
-    conditions,
     engine,
     h2,
     ledger,
@@ -16,11 +16,27 @@ from tests.bench import (
     propagation,
     unary,
 )
+from tests.bench.parts_growth import (
+    NO_LOAD,
+    measure_cache,
+    measure_conditions,
+    measure_people,
+    measure_reload,
+    measure_start,
+)
 from tests.bench.peers.install import PeerMissingError
 from tests.bench.report import Figures, say, table
 
 RULE_COUNTS: Final = (10, 100, 1_000, 10_000, 40_000)
-NO_LOAD: Final = "h2load is not installed (Debian package nghttp2-client)"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: `measure` is called with `is_quick` and takes about so many seconds."""
+
+    measure: Callable[..., Figures]
+    whole_s: float
+    quick_s: float
 
 
 def measure_unary(*, is_quick: bool) -> Figures:
@@ -57,27 +73,6 @@ def measure_stream(*, is_quick: bool) -> Figures:
     )
     goals = {"hit": "<= 1.10", "echo again": "noise of the pair"}
     return table("CheckStream, 16 ahead: server CPU per message", series, "echo", goals)
-
-
-def measure_conditions(*, is_quick: bool) -> Figures:
-    """What goes on beside the checks: scrapes, consent changes, reloads; audit on and off."""
-    if not h2.is_there():
-        print(f"\nConditions: left out, {NO_LOAD}")
-        return {"missing": NO_LOAD}
-    rounds, seconds = (3, 2) if is_quick else (9, 4)
-    shown: Figures = {}
-    series = conditions.measure_disturbed(rounds=rounds, seconds=seconds, say=say)
-    title = f"{conditions.RATE:,} calls a second offered, beside: p99 that callers see"
-    goals = dict.fromkeys(("reloads", "consent changes", "scrapes"), "<= 1.50")
-    shown["p99"] = table(title, series, "quiet", goals)
-    series = conditions.measure_telemetry(rounds=rounds, calls=3_000, say=say)
-    goals = {"all on": "<= 1.10", "off again": "noise of the pair"}
-    shown["telemetry"] = table(
-        "Decision log and scrapes, 16 in flight: server CPU per call", series, "off", goals
-    )
-    series = conditions.measure_doors(rounds=rounds, calls=3_000, say=say)
-    shown["doors"] = table("Doors, 1 in flight: server CPU per call", series, "TCP", {})
-    return shown
 
 
 def measure_propagation(*, is_quick: bool) -> Figures:
@@ -188,16 +183,20 @@ def measure_overload(*, is_quick: bool) -> Figures:
     return shown
 
 
-PARTS: Final[dict[str, Callable[..., Figures]]] = {
-    "unary": measure_unary,
-    "batch": measure_batch,
-    "stream": measure_stream,
-    "engine": measure_engine,
-    "client": measure_client,
-    "conditions": measure_conditions,
-    "ledger": measure_ledger,
-    "peers": measure_peers,
-    "propagation": measure_propagation,
-    "overload": measure_overload,
+PARTS: Final[dict[str, Part]] = {
+    "unary": Part(measure_unary, 90, 14),
+    "batch": Part(measure_batch, 25, 8),
+    "stream": Part(measure_stream, 40, 8),
+    "engine": Part(measure_engine, 50, 14),
+    "client": Part(measure_client, 15, 5),
+    "cache": Part(measure_cache, 60, 14),
+    "reload": Part(measure_reload, 110, 24),
+    "conditions": Part(measure_conditions, 70, 14),
+    "start": Part(measure_start, 60, 12),
+    "people": Part(measure_people, 75, 8),
+    "ledger": Part(measure_ledger, 25, 6),
+    "propagation": Part(measure_propagation, 45, 14),
+    "overload": Part(measure_overload, 50, 14),
+    "peers": Part(measure_peers, 175, 25),
 }
-"""By the names that `--only` takes; each is called with `is_quick`."""
+"""By the names that `--only` takes. All together: fifteen minutes, or three."""

@@ -12,9 +12,9 @@ import grpc
 
 from consentry.v1 import authorization_pb2, consent_pb2, consent_pb2_grpc, decision_pb2
 from tests.bench import h2
-from tests.bench.equal_work import Question, consentry_consent, consentry_request, consentry_text
+from tests.bench.equal_work import Question, consentry_consent, consentry_files, consentry_request
 from tests.bench.measure import Series, paired_rounds, pin
-from tests.bench.peers import cerbos, opa, python_peers
+from tests.bench.peers import cerbos, opa, openfga, python_peers
 from tests.bench.peers.install import PeerMissingError
 from tests.support.sidecar import RunningSidecar, running_sidecar
 
@@ -73,17 +73,18 @@ def _must(name: str, *, is_permitted: bool, expected: bool) -> None:
 
 @contextmanager
 def ours_running(
-    question: Question, policies: Path, settings: str = ""
+    question: Question, policies: Path, settings: str = "", *further: str
 ) -> Iterator[tuple[Contender, RunningSidecar]]:
     """Our sidecar with the shared policy, written to `policies`, and the consent on its ledger.
 
-    Checked before use. `settings` is TOML.
+    Checked before use. `settings` is TOML, `further` are flags of the command.
     """
-    (policies / "bench.policy").write_text(consentry_text(question.rule_count))
+    for name, text in consentry_files(question.rule_count).items():
+        (policies / name).write_text(text)
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "consentry.toml")
         config.write_text(settings)
-        flags = ("--no-watch", "--config", str(config))
+        flags = ("--no-watch", "--config", str(config), *further)
         with running_sidecar(policies, Path(folder, "state"), *flags) as sidecar:
             with grpc.insecure_channel(sidecar.target) as channel:
                 stub = consent_pb2_grpc.ConsentServiceStub(channel)
@@ -147,13 +148,25 @@ def opa_side(question: Question) -> Iterator[Contender]:
         yield Contender(door=door, body=opa.body(question))
 
 
+@contextmanager
+def openfga_side(question: Question) -> Iterator[Contender]:
+    """OpenFGA with the shared policy as relations; checked before use."""
+    with openfga.running(question) as (door, wire):
+        for asked, expected in ((question, True), (replace(question, has_consent=False), False)):
+            answer = _call(door, wire.question(asked))
+            _must("OpenFGA", is_permitted=wire.is_permitted(answer), expected=expected)
+        pin(door.pid, 0)
+        yield Contender(door=door, body=wire.question(question))
+
+
 def servers(question: Question, stack: ExitStack, missing: dict[str, str]) -> dict[str, Contender]:
     """All servers that can be had, started; what cannot be had is told in `missing`."""
     sides = {
         "hit": stack.enter_context(ours(question)),
         "evaluated": stack.enter_context(ours(question, settings=NO_CACHE)),
     }
-    for name, side in (("cerbos", cerbos_side), ("opa", opa_side)):
+    peers = {"cerbos": cerbos_side, "opa": opa_side, "openfga": openfga_side}
+    for name, side in peers.items():
         try:
             sides[name] = stack.enter_context(side(question))
         except PeerMissingError as problem:

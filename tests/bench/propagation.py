@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from tests.bench.measure import LEAST_ROUNDS, has_time
 from tests.support.fleet import Member, ask, fleet, say
 from tests.support.postgres import clusters
 
@@ -42,6 +43,8 @@ def measure(kind: str, rounds: int, tell: Callable[[str], None]) -> list[float]:
     taken: list[float] = []
     with sidecars(kind) as members:
         for number in range(rounds):
+            if number >= LEAST_ROUNDS and not has_time():
+                break
             tell(f"propagation, {kind}: {number + 1} of {rounds}")
             person = f"person-{number}"
             say(members[0].client, person, is_given=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from tests.bench.measure import Series
@@ -14,6 +15,28 @@ Figures: TypeAlias = dict[str, object]
 def say(text: str) -> None:
     """Progress, on the error stream, over the last line."""
     print(f"\r  {text:<40}", end="", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One figure that is not a ratio."""
+
+    value: float
+    unit: str
+    goal: str = ""
+
+
+def facts(title: str, found: Mapping[str, Fact]) -> Figures:
+    """Prints figures of different units, one a line, and returns them."""
+    width = max(14, *(len(name) for name in found))
+    print(f"\n{title}")
+    figures: Figures = {}
+    for name, fact in found.items():
+        goal = f"   goal {fact.goal}" if fact.goal else ""
+        digits = 0 if abs(fact.value) >= 1000 else 2
+        print(f"  {name:<{width}}{fact.value:>12,.{digits}f} {fact.unit}{goal}")
+        figures[name] = {"value": round(fact.value, 4), "unit": fact.unit, "goal": fact.goal}
+    return figures
 
 
 def table(

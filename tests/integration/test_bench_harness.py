@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import h2, peer_series, unary
+from tests.bench import answer_cache, equal_work, h2, peer_series, people, reload, start, unary
 from tests.bench.equal_work import Question
 from tests.bench.h2 import LoadError
+from tests.bench.measure import LEAST_ROUNDS, paired_rounds, within
 from tests.bench.peers import python_peers
 from tests.bench.peers.cerbos import CerbosWire
+from tests.bench.peers.openfga import OpenFgaWire
+from tests.bench.wire import Caller
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,6 +79,57 @@ def test_cerbos_answers_are_read_by_their_numbers_on_the_wire() -> None:
     assert not wire.is_permitted(deny)
     assert not wire.is_permitted(allow + deny)
     assert not wire.is_permitted(b"")
+
+
+def test_openfga_answers_are_read_by_their_numbers_on_the_wire() -> None:
+    wire = OpenFgaWire("store", "model")
+
+    assert wire.is_permitted(b"\x08\x01")
+    assert not wire.is_permitted(b"")
+    assert b"category:c0" in wire.question(Question(10))
+
+
+def test_rounds_end_with_the_time_that_was_given() -> None:
+    told: list[str] = []
+    with within(0):
+        series = paired_rounds({"side": lambda: 1.0}, rounds=50, progress=told.append)
+
+    assert len(series.rounds["side"]) == LEAST_ROUNDS
+    assert len(paired_rounds({"side": lambda: 1.0}, rounds=5, progress=silent).rounds["side"]) == 5
+
+
+def test_large_shared_set_fits_into_files() -> None:
+    files = equal_work.consentry_files(10_000)
+
+    assert max(len(text) for text in files.values()) < 1024 * 1024
+    assert sum(text.count("permit ") for text in files.values()) == 10_000
+
+
+def test_changed_file_is_compiled_by_a_new_and_by_the_same_child() -> None:
+    with reload.changed_file(10) as sides:
+        assert all(side() > 0 for _ in range(2) for side in sides.values())
+
+
+def test_people_are_asked_about_who_were_not_read_before() -> None:
+    found = people.measure(people=40, calls=5, rounds=1, say=silent)
+
+    assert found["people in the ledger"].value == 40
+    assert found["check, person not held"].value > 0
+
+
+def test_answers_are_kept_by_the_sidecar_that_is_weighed() -> None:
+    with peer_series.ours(Question(10)) as side:
+        caller = Caller(side.door.address, side.door.pid)
+        answer_cache.fill(caller, Question(10), 20, silent)
+        with pytest.raises(ValueError, match="must be permitted"):
+            answer_cache.fill(caller, Question(10, has_consent=False), 1, silent)
+        caller.close()
+
+
+def test_compiling_is_timed_for_each_size() -> None:
+    found = start.measure_compiling(rule_counts=(10, 20), say=silent)
+
+    assert {name.split()[-2] for name in found} == {"10", "20"}
 
 
 def test_unknown_part_is_refused_with_the_parts_there_are() -> None:

@@ -181,6 +181,7 @@ class Application:
             archive=archive,
             max_age_s=settings.max_age_s,
             admit=self.source.admit,
+            compile_here=compiler.compile_first,
             compile_again=compiler.compile,
         )
         is_remote = settings.url is not None

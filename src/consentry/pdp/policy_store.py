@@ -137,7 +137,7 @@ class PolicyStore:
         self._listeners.append(listener)
 
     def load_first(self) -> LoadResult:
-        """Load within this process: at start, when nobody waits for an answer yet."""
+        """Load at start, when nobody waits for an answer yet."""
         return self._load(self._compile_here)
 
     def reload(self) -> LoadResult:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 STORE: Final = ROOT / ".bench"
 CERBOS: Final = "@cerbos/cerbos-linux-x64@0.55.0"
 OPA: Final = "github.com/open-policy-agent/opa@v1.22.3"
+OPENFGA: Final = "github.com/openfga/openfga/cmd/openfga@v1.22.1"
 PYTHON_PEERS: Final = ("cedarpy==4.12.2", "casbin==1.43.0")
 
 
@@ -55,12 +57,25 @@ def opa() -> Path:
     Raises:
         PeerMissingError: Go is missing, or the build fails.
     """
-    binary = STORE / "opa"
+    return _built("opa", OPA)
+
+
+def openfga() -> Path:
+    """The OpenFGA binary, built from its module.
+
+    Raises:
+        PeerMissingError: Go is missing, or the build fails.
+    """
+    return _built("openfga", OPENFGA)
+
+
+def _built(name: str, module: str) -> Path:
+    binary = STORE / name
     if not binary.exists():
         if shutil.which("go") is None:
             raise PeerMissingError("go is not installed")
         STORE.mkdir(exist_ok=True)
-        _run(["go", "install", OPA], env=os.environ | {"GOBIN": str(STORE)})
+        _run(["go", "install", module], env=os.environ | {"GOBIN": str(STORE)})
     return binary
 
 
@@ -78,6 +93,13 @@ def python() -> Path:
         _run([str(binary), "-m", "pip", "install", "--quiet", *PYTHON_PEERS])
         stamp.write_text(" ".join(PYTHON_PEERS))
     return binary
+
+
+def fetch_all() -> None:
+    """Fetches all, so that no measurement waits for it; who cannot be had is told where missed."""
+    for fetch in (cerbos, opa, openfga, python):
+        with suppress(PeerMissingError):
+            fetch()
 
 
 def _run(command: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:

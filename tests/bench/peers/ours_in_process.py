@@ -18,7 +18,7 @@ from consentry.model.consent import ConsentEvent, EventKind, Proof, Scope
 from consentry.model.decision import Effect
 from consentry.pdp.sources import read_packs
 from consentry.server.codec import ProtoCodec
-from tests.bench.equal_work import PERSON, Question, consentry_request, consentry_text
+from tests.bench.equal_work import PERSON, Question, consentry_files, consentry_request
 
 NOW_US = 1_780_000_000_000_000
 
@@ -27,7 +27,8 @@ def main() -> None:
     """Answers once, then measures on demand."""
     rules, has_consent, evaluations = (json.loads(word) for word in sys.argv[1:])
     question = Question(rules, has_consent=has_consent)
-    result = compile_policies([Source("bench.policy", consentry_text(rules))], read_packs())
+    files = [Source(name, text) for name, text in consentry_files(rules).items()]
+    result = compile_policies(files, read_packs())
     if result.program is None:
         raise SystemExit("the equal policy does not compile")
     linked = link(result.program)

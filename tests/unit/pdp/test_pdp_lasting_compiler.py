@@ -13,7 +13,7 @@ from pdp_fakes import POLICY
 
 from consentry.compiler.compile import compile_policies
 from consentry.diagnostics.span import Source
-from consentry.pdp import compile_child
+from consentry.pdp import compile_child, lasting_compiler
 from consentry.pdp.compile_process import CompilerProcess
 from consentry.pdp.lasting_compiler import LastingCompiler
 from consentry.pdp.sources import read_packs
@@ -27,7 +27,7 @@ FAULTY = {
 }
 CHILD = """
 import pathlib, sys
-from consentry.pdp import compile_child
+from consentry.pdp import compile_child, lasting_compiler
 real = compile_child.compile_policies
 def compiling(sources, packs, **options):
     fault = pathlib.Path({fault!r})
@@ -183,6 +183,21 @@ def test_close_ends_a_child_that_is_at_work(
     assert told == [["F520"]]
     assert codes(compiler) == ["F520"]
     assert compiler.pid is None
+
+
+def test_first_set_is_compiled_here_only_while_it_is_small(
+    compiler: LastingCompiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = compiler.compile_first(SOURCES, PACKS)
+    assert compiler.pid is None
+
+    monkeypatch.setattr(lasting_compiler, "SMALL_CHARACTERS", 10)
+    apart = compiler.compile_first(SOURCES, PACKS)
+
+    assert compiler.pid is not None
+    assert here.program is not None
+    assert apart.program is not None
+    assert apart.program.digest == here.program.digest
 
 
 def test_child_leaves_when_its_sidecar_is_gone() -> None:
