@@ -57,8 +57,10 @@ def open_certificates(
     return certificates
 
 
-def open_callers(settings: Settings, clock: Clock, opening: ExitStack) -> Callers:
-    """Who may call; `opening` ends what follows issuers' keys.
+def open_callers(
+    settings: Settings, clock: Clock, opening: ExitStack, *, follow: bool = True
+) -> Callers:
+    """Who may call; `opening` ends what follows issuers' keys, unless none is to `follow`.
 
     Raises:
         KeySetError: keys in a file cannot be used.
@@ -78,7 +80,7 @@ def open_callers(settings: Settings, clock: Clock, opening: ExitStack) -> Caller
             raise ValueError(NO_TOKENS)
         issuers = [_issuer(said, settings, identities, clock) for said in settings.tokens]
         tokens = TokenVerifier(issuers, clock.now_us)
-        for issuer in issuers:
+        for issuer in issuers if follow else ():
             issuer.keys.start()
             opening.callback(issuer.keys.close)
     return Callers(

@@ -30,6 +30,7 @@ VERBS: Final[dict[str, str]] = {
     "statement": "write the public statement of what is done with people's data",
     "record": "write the record of processing activities (GDPR, Art. 30)",
     "serve": "run the sidecar",
+    "config": "show and check the configuration of a sidecar",
     "bundle": "put policies into one signed file; verify it, look into it",
     "ledger": "verify, back up, restore, import, export; forget a person",
     "receipt": "fetch, show and verify signed receipts of consent",

@@ -129,7 +129,9 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 def _has(values: Mapping[str, Any], path: Sequence[str]) -> bool:
     found: Any = values
     for part in path:
-        if not isinstance(found, Mapping) or part not in found:
+        if not isinstance(found, Mapping):
+            return True  # said in short, as one word for a whole table
+        if part not in found:
             return False
         found = found[part]
     return True
@@ -157,7 +159,9 @@ def _keys_at(schema: Mapping[str, Any], path: Sequence[Any]) -> list[str]:
         if isinstance(part, int):
             node = node.get("items", {})
         else:
-            node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
+            named = node.get("properties", {}).get(part)
+            others = node.get("patternProperties", {}).values()  # names that somebody chose
+            node = named or next(iter(others), {})
     return list(_table(schema, node).get("properties", {}))
 
 

@@ -74,6 +74,18 @@ def parse_host_port(text: str, *, insecure_off_loopback: bool = False) -> HostPo
     return address
 
 
+def check_listen(text: str, *, group: str, is_safe: bool) -> None:
+    """Comes back where a sidecar could listen at an address, if nobody else does.
+
+    Raises:
+        AddressError: it could not; `is_safe` says whether others may reach it.
+    """
+    if text.startswith(UNIX_PREFIX):
+        SocketPath(text, mode=0o600, group=group)
+    else:
+        parse_host_port(text, insecure_off_loopback=is_safe)
+
+
 class SocketPath:
     """A Unix socket path that is ours from `claim` to `release`."""
 

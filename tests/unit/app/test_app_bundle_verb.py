@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from consentry.app.commands.serve_verb import build_parser, flags_of
+from consentry.app.commands.serve_verb import build_parser
 from consentry.app.policy_files import compile_path
+from consentry.app.serve_flags import flags_of
 from consentry.app.settings_loading import SettingsError, load_settings
 from tests.support.bundles import CREATED_AT
 

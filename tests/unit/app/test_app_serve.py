@@ -11,6 +11,7 @@ import pytest
 
 from consentry.app.commands import serve_verb
 from consentry.app.mounts import Mount
+from consentry.app.serve_flags import flags_of
 from consentry.app.settings_loading import load_settings
 from consentry.app.system import ProcessIds, SystemClock
 from consentry.app.wiring import make_state_folders, server_options
@@ -23,13 +24,13 @@ def parse(*words: str) -> argparse.Namespace:
 
 
 def test_unsaid_flags_leave_settings_alone() -> None:
-    assert serve_verb.flags_of(parse()) == {}
+    assert flags_of(parse()) == {}
 
 
 def test_flags_become_settings() -> None:
     words = ("--listen", "unix:/a", "--listen", "127.0.0.1:1", "--http", "none", "--no-watch")
 
-    settings = load_settings(serve_verb.flags_of(parse(*words, "--log-level", "debug")))
+    settings = load_settings(flags_of(parse(*words, "--log-level", "debug")))
 
     assert [listen.address for listen in settings.server.listen] == ["unix:/a", "127.0.0.1:1"]
     assert settings.server.http is None
@@ -39,7 +40,7 @@ def test_flags_become_settings() -> None:
 
 
 def test_doors_get_what_was_set() -> None:
-    flags = serve_verb.flags_of(parse("--drain-delay-s", "7", "--grace-s", "8"))
+    flags = flags_of(parse("--drain-delay-s", "7", "--grace-s", "8"))
 
     options = server_options(load_settings(flags), "1.2.3")
 
