@@ -245,7 +245,7 @@ REFUSED = {
     "name the Secret that tells how to reach PostgreSQL": ["--set=ledger.kind=postgres"],
     "an own ledger would go away with its pod": ["--set=ledger.kind=sqlite", "--set=replicas=1"],
     "belongs to one process": ["--set=ledger.kind=sqlite", "--set=state.persistent=true"],
-    "say that this is wanted": ["--set=mode=standalone"],
+    "the gRPC port needs TLS and config.identities": ["--set=mode=standalone"],
     "a node owns a ledger": ["--set=mode=node", "--set=insecureOffLoopback=true"],
 }
 

@@ -98,7 +98,7 @@ def test_nodes_migrate_start_and_are_followed_by_sidecars_of_the_chart(
     """The whole picture: hook, node, bundle server, and two pods of a service."""
     keys = Keys(tmp_path / "keys")
     text = shop_policy(home)
-    nodes = shop_of(home, "node.yaml")
+    nodes = shop_of(home, "node.yaml", "--set=tls.secretName=", "--set=insecureOffLoopback=true")
     nodes.append(config_map("shop-policies", {"shop.policy": text}))
     with ExitStack() as world:
         migrated = run_hook(nodes, ledger_secrets)

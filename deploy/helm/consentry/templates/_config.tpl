@@ -45,16 +45,34 @@
 {{- end -}}
 {{- $state := dict "path" "/var/lib/consentry" -}}
 {{- $ours := dict "policies" $policies "state" $state "ledger" $ledger "server" $server -}}
+{{- if and .Values.tls.secretName (ne .Values.mode "sidecar") -}}
+{{- $tls := dict "certificate" "/etc/consentry/tls/tls.crt" "key" "/etc/consentry/tls/tls.key" -}}
+{{- $_ := set $tls "client_authorities" "/etc/consentry/tls/ca.crt" -}}
+{{- $_ := set $ours "tls" $tls -}}
+{{- end -}}
 {{- mustMergeOverwrite $ours (deepCopy .Values.config) | toYaml -}}
 {{- end -}}
 
+{{- define "consentry.toml.key" -}}
+{{- if regexMatch "^[A-Za-z0-9_-]+$" . }}{{ . }}{{ else }}{{ . | quote }}{{ end -}}
+{{- end -}}
+
+{{/* In TOML what is no table comes before the first of them. */}}
 {{- define "consentry.toml" -}}
-{{- range $section, $keys := include "consentry.settings" . | fromYaml }}
-[{{ $section }}]
-{{- range $key, $value := $keys }}
-{{- if not (kindIs "invalid" $value) }}
+{{- $settings := include "consentry.settings" . | fromYaml -}}
+{{- range $key, $value := $settings }}
+{{- if kindIs "slice" $value }}
 {{ $key }} = {{ include "consentry.toml.value" $value }}
 {{- end }}
 {{- end }}
-{{ end -}}
+{{- range $section, $keys := $settings }}
+{{- if kindIs "map" $keys }}
+[{{ $section }}]
+{{- range $key, $value := $keys }}
+{{- if not (kindIs "invalid" $value) }}
+{{ include "consentry.toml.key" $key }} = {{ include "consentry.toml.value" $value }}
+{{- end }}
+{{- end }}
+{{ end }}
+{{- end -}}
 {{- end -}}

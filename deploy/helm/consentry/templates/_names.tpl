@@ -60,7 +60,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and (eq $ledger.kind "sqlite") (not .Values.state.persistent) -}}
 {{- fail "state.persistent: consent in an own ledger would go away with its pod" -}}
 {{- end -}}
-{{- if and (ne .Values.mode "sidecar") (not .Values.insecureOffLoopback) -}}
-{{- fail "insecureOffLoopback: the gRPC port would have no TLS; say that this is wanted" -}}
+{{- $isSecured := and .Values.tls.secretName .Values.config.identities -}}
+{{- if and (ne .Values.mode "sidecar") (not $isSecured) (not .Values.insecureOffLoopback) -}}
+{{- fail "tls.secretName: the gRPC port needs TLS and config.identities, or the word insecureOffLoopback" -}}
 {{- end -}}
 {{- end -}}
