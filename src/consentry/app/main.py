@@ -31,6 +31,7 @@ VERBS: Final[dict[str, str]] = {
     "record": "write the record of processing activities (GDPR, Art. 30)",
     "serve": "run the sidecar",
     "config": "show and check the configuration of a sidecar",
+    "mapping": "run the cases of a proxy's mapping: which question each request asks",
     "bundle": "put policies into one signed file; verify it, look into it",
     "ledger": "verify, back up, restore, import, export; forget a person",
     "receipt": "fetch, show and verify signed receipts of consent",

@@ -23,10 +23,21 @@ from consentry.app.settings_callers import (
 from consentry.app.settings_pages import PreferenceSettings
 from consentry.app.settings_section import Section
 from consentry.app.telemetry_settings import AuditSettings
+from consentry.app.settings_doors import EnvoySettings
+from consentry.app.settings_section import Section
 
 ENV_PREFIX: Final = "CONSENTRY_"
 
 
+class SettingsError(Exception):
+    """The configuration is wrong; one sentence for each thing."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class PolicySettings(_Section):
 class PolicySettings(Section):
     """Where the policies are and how they are followed."""
 
@@ -193,6 +204,20 @@ class CacheSettings(Section):
     max_age_s: PositiveFloat = Field(default=30.0, description="Longest life of a kept answer.")
 
 
+class ReceiptSettings(_Section):
+class AuditSettings(Section):
+    """The decision log."""
+
+    is_enabled: bool = Field(default=True, description="Write a record of every answer.")
+    capacity: PositiveInt = Field(
+        default=65_536, description="Records waiting before some are dropped."
+    )
+    max_file_bytes: PositiveInt = Field(
+        default=64 * 1024 * 1024, description="Size at which to rotate."
+    )
+    keep_count: Annotated[int, Field(ge=0)] = Field(default=8, description="Older files to keep.")
+
+
 class ReceiptSettings(Section):
     """What receipts and records tell beyond the policies, and the keys that sign them."""
 
@@ -229,6 +254,7 @@ class Settings(BaseSettings):
     state: StateSettings = StateSettings()
     ledger: LedgerSettings = LedgerSettings()
     server: ServerSettings = ServerSettings()
+    envoy: EnvoySettings = EnvoySettings()
     cache: CacheSettings = CacheSettings()
     audit: AuditSettings = AuditSettings()
     receipts: ReceiptSettings = ReceiptSettings()

@@ -17,6 +17,7 @@ from typing import Final
 from consentry.app.audit.opening import open_audit
 from consentry.app.callers import listens_of, open_callers, open_certificates
 from consentry.app.descriptors import connection_room
+from consentry.app.envoy import envoy_services
 from consentry.app.ledgers import OpenLedgerOf, open_ledger
 from consentry.app.pages import PageParts, preference_pages
 from consentry.app.policy_source import policy_source
@@ -143,6 +144,7 @@ class Application:
                 PlanMethods(policies=self.store, ledger=self.ledger, clock=clock),
             ),
             wait_for=opened.wait_for,
+            asking=envoy_services(settings.envoy, self.point, self.metrics),
             further=(
                 *opened.keeping,
                 *receipt_services(settings, opened, self.store, clock),

@@ -14,6 +14,7 @@ from consentry.server.callers import Right
 _AUTHORIZATION: Final = "/consentry.v1.AuthorizationService/"
 _CONSENT: Final = "/consentry.v1.ConsentService/"
 _POLICY: Final = "/consentry.v1.PolicyService/"
+_EXT_AUTHZ: Final = "/envoy.service.auth.v3.Authorization/"
 
 METHOD_RIGHTS: Final[Mapping[str, Right]] = MappingProxyType(
     {
@@ -30,6 +31,7 @@ METHOD_RIGHTS: Final[Mapping[str, Right]] = MappingProxyType(
         f"{_CONSENT}WatchConsent": Right.FOLLOW,
         f"{_CONSENT}VerifyLedger": Right.VERIFY,
         f"{_CONSENT}ErasePersonalData": Right.ERASE,
+        f"{_EXT_AUTHZ}Check": Right.DECIDE,
         f"{_POLICY}GetPolicySet": Right.READ_POLICIES,
         f"{_POLICY}GetStatement": Right.READ_POLICIES,
         f"{_POLICY}ValidatePolicies": Right.READ_POLICIES,

@@ -80,6 +80,7 @@ class Sidecar:
         options: ServerOptions,
         handles: Handles | None = None,
         is_ledger_usable: LedgerProbe | None = None,
+        asking: Sequence[Service] = (),
         further: Sequence[Service] = (),
         pages: Sequence[Route] = (),
         following: Sequence[StreamService] = (),
@@ -91,6 +92,11 @@ class Sidecar:
         services whose methods may wait, `following` some whose answers are streams, `pages` are
         served to people, and `wait_for` waits for a ledger position. `callers` are those who may
         call, and `certificates` what secured addresses show.
+        """`handles` are those of the answers: without any, nobody is told of a match. `asking` are
+        services that ask the decider as a check does, `further` those whose methods may wait.
+        `pages` are served to people, `feeding` serves sidecars that follow this one, and `wait_for`
+        waits for a ledger position. `callers` are those who may call, and `certificates` what
+        secured addresses show.
         """
         self._options, self._pages = options, pages
         self._policies: Final = policies
@@ -109,6 +115,7 @@ class Sidecar:
         )  # fmt: skip
         methods = Methods(self.pools, metrics, Gate(callers, metrics, clock), self.streams)
         self._add_authorization(methods, decider, wait_for)
+        methods.add(_all_behaviours(asking), self.pools.check)
         consent = ConsentMethods(
             ledger=ledger, policies=policies, clock=clock, metrics=metrics, tokens=PageTokens()
         )

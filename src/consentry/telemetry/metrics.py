@@ -86,6 +86,10 @@ COUNTERS: Final[dict[str, str]] = {
         "Callers refused, by cause: who they are was not proven, or they may not do this. A jump"
         " after a rollout is a missing right; a steady trickle is somebody trying doors."
     ),
+    "proxy_requests": (
+        "Requests that a proxy asked about, by outcome. Unmapped or invalid: a route that a mapping"
+        " lacks, or a client that plays tricks with paths. Unavailable: not decided, so refused."
+    ),
     "consent_events": (
         "Consent events recorded, by kind. No withdrawals for long while grants arrive is a sign"
         " of a broken form."
@@ -211,6 +215,7 @@ class Metrics(Collector):
         self.audit_withheld = Amount()
         self.refused = CounterFamily("class")
         self.callers_refused = CounterFamily("cause")
+        self.proxy_requests = CounterFamily("outcome")
         self.consent_events = CounterFamily("kind")
         self.grpc_started = CounterFamily("grpc_type", "grpc_service", "grpc_method")
         self.grpc_handled = CounterFamily("grpc_type", "grpc_service", "grpc_method", "grpc_code")

@@ -1,0 +1,1 @@
+"""What a proxy speaks to us: generated from proto/consentry/envoy, checked in, never edited."""

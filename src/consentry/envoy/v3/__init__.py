@@ -1,0 +1,1 @@
+"""Envoy's external authorization API, the part that we speak."""

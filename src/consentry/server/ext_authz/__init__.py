@@ -1,0 +1,1 @@
+"""Questions that a proxy asks for the requests it carries: Envoy's external authorization."""

@@ -1,0 +1,109 @@
+"""envoy.service.auth.v3.Authorization: one method, which a proxy asks for every request.
+
+The question goes to the decision point as any other: its cache, its counters and its log.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from google.rpc import code_pb2
+
+from consentry.envoy.v3 import external_auth_pb2 as wire
+from consentry.server.admission import admitted
+from consentry.server.callers import NotPermittedError
+from consentry.server.calls import MAX_CORRELATION_ID, Call, RawBehaviour, typed
+from consentry.server.errors import status_of
+from consentry.server.ext_authz.answers import answer_decision, answer_refusal
+from consentry.server.ext_authz.asked import AskedRequest, ClaimsPlace, read_asked
+from consentry.server.ext_authz.mapping import PATH_AMBIGUOUS, RouteMapping, Unmapped
+from consentry.server.ext_authz.questions import encode_question
+from consentry.server.ext_authz.refusals import Refusal
+from consentry.server.ports import Decider
+from consentry.server.text_checks import find_text_fault
+from consentry.telemetry.metrics import Metrics
+from consentry.v1 import authorization_pb2 as answers
+from consentry.v1 import decision_pb2 as shapes
+
+EXT_AUTHZ_SERVICE: Final = "envoy.service.auth.v3.Authorization"
+CHECK_METHOD: Final = f"/{EXT_AUTHZ_SERVICE}/Check"
+QUESTION_REFUSED: Final = "question_refused"
+UNAVAILABLE: Final = "unavailable"
+INTERNAL: Final = "internal"
+
+_REQUEST_ID: Final = "x-request-id"
+_CALLERS_FAULT: Final = frozenset({code_pb2.INVALID_ARGUMENT, code_pb2.RESOURCE_EXHAUSTED})
+
+
+class ExtAuthzMethods:
+    """Behaviours of the service; any thread may run them."""
+
+    def __init__(
+        self, decider: Decider, mapping: RouteMapping, place: ClaimsPlace, metrics: Metrics
+    ) -> None:
+        self._decider: Final = decider
+        self._mapping: Final = mapping
+        self._place: Final = place
+        self._metrics: Final = metrics
+
+    def behaviours(self) -> dict[str, RawBehaviour]:
+        """By full method name."""
+        return {CHECK_METHOD: typed(wire.CheckRequest, self.check)}
+
+    def check(self, message: wire.CheckRequest, call: Call) -> wire.CheckResponse:
+        """Whether the request may go on; never raises what a proxy could take for a yes."""
+        asked = read_asked(message, self._place)
+        question = self._mapping.find(asked)
+        if isinstance(question, Unmapped):
+            is_ambiguous = question.reason == PATH_AMBIGUOUS
+            status = HTTPStatus.BAD_REQUEST if is_ambiguous else HTTPStatus.FORBIDDEN
+            return self._refuse(Refusal(status, question.reason), asked)
+        try:
+            raw = self._decider.check_bytes(
+                admitted(encode_question(question), call.caller),
+                correlation_id=_correlation_id(asked),
+            )
+        except NotPermittedError as problem:
+            # The proxy itself may not ask this. Not raised: it might take an error for a yes.
+            self._metrics.callers_refused.cell(problem.cause.value).add()
+            return self._refuse(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE), asked)
+        except Exception as problem:  # noqa: BLE001  # logged if it is a bug; the proxy gets an answer
+            return self._refuse(_refusal_of(problem), asked)
+        answer = answers.CheckResponse.FromString(raw)
+        response = answer_decision(answer, asked.headers)
+        is_permit = answer.effect == shapes.EFFECT_PERMIT
+        self._count("permit" if is_permit else _OUTCOMES[response.denied_response.status.code])
+        return response
+
+    def _refuse(self, refusal: Refusal, asked: AskedRequest) -> wire.CheckResponse:
+        self._count(
+            "unmapped" if refusal.status is HTTPStatus.FORBIDDEN else _OUTCOMES[refusal.status]
+        )
+        return answer_refusal(refusal, asked.headers)
+
+    def _count(self, outcome: str) -> None:
+        self._metrics.proxy_requests.cell(outcome).add()
+
+
+_OUTCOMES: Final[dict[int, str]] = {
+    HTTPStatus.BAD_REQUEST: "invalid",
+    HTTPStatus.FORBIDDEN: "deny",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "unavailable",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
+
+
+def _refusal_of(problem: Exception) -> Refusal:
+    code = status_of(problem, CHECK_METHOD).code
+    if code in _CALLERS_FAULT:
+        return Refusal(HTTPStatus.BAD_REQUEST, QUESTION_REFUSED)
+    if code == code_pb2.INTERNAL:
+        return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL)
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE)
+
+
+def _correlation_id(asked: AskedRequest) -> str:
+    # The proxy's name for the request, so that its log and the decision log can be laid together.
+    name = asked.headers.get(_REQUEST_ID, "")
+    return "" if find_text_fault(name, MAX_CORRELATION_ID) else name
