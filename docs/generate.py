@@ -128,6 +128,7 @@ def metric_rows() -> Iterator[str]:
     metrics.decision_cell("permit", "consent_valid", "marketing.email", "contact").add()
     metrics.consent_events.cell("given").add()
     metrics.refused.cell("check").add()
+    metrics.proxy_requests.cell("permit").add()
     metrics.set_policy("0" * 64)
     for family in metrics.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
