@@ -22,9 +22,9 @@ from consentry.app.settings_callers import (
 )
 from consentry.app.settings_pages import PreferenceSettings
 from consentry.app.settings_section import Section
+from consentry.app.door_settings import EnvoySettings
+from consentry.app.settings_section import Section as _Section
 from consentry.app.telemetry_settings import AuditSettings
-from consentry.app.settings_doors import EnvoySettings
-from consentry.app.settings_section import Section
 
 ENV_PREFIX: Final = "CONSENTRY_"
 
@@ -38,7 +38,6 @@ class SettingsError(Exception):
 
 
 class PolicySettings(_Section):
-class PolicySettings(Section):
     """Where the policies are and how they are followed."""
 
     path: Path = Field(
@@ -84,7 +83,7 @@ class PolicySettings(Section):
         return self
 
 
-class StateSettings(Section):
+class StateSettings(_Section):
     """What must outlive the process: the ledger, the decision log, the archive of policies."""
 
     path: Path = Field(
@@ -104,7 +103,7 @@ class StateSettings(Section):
     )
 
 
-class LedgerSettings(Section):
+class LedgerSettings(_Section):
     """Which ledger: this sidecar's own, one in PostgreSQL, or that of a ledger node."""
 
     kind: Literal["sqlite", "postgres", "upstream"] = Field(
@@ -145,7 +144,7 @@ class LedgerSettings(Section):
         return self
 
 
-class ServerSettings(Section):
+class ServerSettings(_Section):
     """Addresses, limits and times of the doors; a Unix socket is `unix:/path`."""
 
     listen: Annotated[tuple[Listening, ...], Field(min_length=1)] = Field(
@@ -193,7 +192,7 @@ class ServerSettings(Section):
     grace_s: NotNegative = Field(default=10.0, description="Longest wait for calls in flight.")
 
 
-class CacheSettings(Section):
+class CacheSettings(_Section):
     """The answer cache."""
 
     mode: Literal["on", "off", "compare"] = Field(
@@ -205,20 +204,6 @@ class CacheSettings(Section):
 
 
 class ReceiptSettings(_Section):
-class AuditSettings(Section):
-    """The decision log."""
-
-    is_enabled: bool = Field(default=True, description="Write a record of every answer.")
-    capacity: PositiveInt = Field(
-        default=65_536, description="Records waiting before some are dropped."
-    )
-    max_file_bytes: PositiveInt = Field(
-        default=64 * 1024 * 1024, description="Size at which to rotate."
-    )
-    keep_count: Annotated[int, Field(ge=0)] = Field(default=8, description="Older files to keep.")
-
-
-class ReceiptSettings(Section):
     """What receipts and records tell beyond the policies, and the keys that sign them."""
 
     keys_path: Path | None = Field(
@@ -235,7 +220,7 @@ class ReceiptSettings(Section):
     withdrawal: str = Field(default="", description="How a person withdraws, in a sentence.")
 
 
-class LogSettings(Section):
+class LogSettings(_Section):
     """The log of the sidecar's own life."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
