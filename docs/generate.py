@@ -129,6 +129,7 @@ def metric_rows() -> Iterator[str]:
     metrics.consent_events.cell("given").add()
     metrics.refused.cell("check").add()
     metrics.proxy_requests.cell("permit").add()
+    metrics.http_calls.cell("authzen_evaluation", "200").add()
     metrics.set_policy("0" * 64)
     for family in metrics.collect():
         name = family.name + ("_total" if family.type == "counter" else "")

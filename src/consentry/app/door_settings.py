@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -12,6 +13,7 @@ _Alternatives = Annotated[
     tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
 ]
 _NONE: Final[tuple[str, ...]] = ()
+_ADDRESS: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?")
 
 
 class EnvoyRouteSettings(Section):
@@ -70,4 +72,20 @@ class EnvoySettings(Section):
             build_mapping(self)  # says what is wrong with it
         if self.is_enabled and not self.routes:
             raise ValueError("routes: without any, every request would be refused")
+        return self
+
+
+class AuthzenSettings(Section):
+    """OpenID AuthZEN Authorization API 1.0, on the address of HTTP."""
+
+    is_enabled: bool = Field(default=False, description="Answer evaluations and searches.")
+    address: str | None = Field(
+        default=None,
+        description="URL that callers know this decision point by; none: no metadata document.",
+    )
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.address is not None and not _ADDRESS.fullmatch(self.address):
+            raise ValueError("address: must be an https or http URL without query and fragment")
         return self

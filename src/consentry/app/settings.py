@@ -23,6 +23,7 @@ from consentry.app.settings_callers import (
 from consentry.app.settings_pages import PreferenceSettings
 from consentry.app.settings_section import Section
 from consentry.app.door_settings import EnvoySettings
+from consentry.app.door_settings import AuthzenSettings, EnvoySettings
 from consentry.app.settings_section import Section as _Section
 from consentry.app.telemetry_settings import AuditSettings
 
@@ -240,6 +241,7 @@ class Settings(BaseSettings):
     ledger: LedgerSettings = LedgerSettings()
     server: ServerSettings = ServerSettings()
     envoy: EnvoySettings = EnvoySettings()
+    authzen: AuthzenSettings = AuthzenSettings()
     cache: CacheSettings = CacheSettings()
     audit: AuditSettings = AuditSettings()
     receipts: ReceiptSettings = ReceiptSettings()
@@ -265,6 +267,8 @@ class Settings(BaseSettings):
             raise ValueError("workers: the page for people is served by a sidecar of one process")
         if self.preferences.is_enabled and self.server.http is None:
             raise ValueError("preferences: the page needs the HTTP port, server.http")
+        if self.server.workers > 1 and self.authzen.is_enabled:
+            raise ValueError("workers: the HTTP port is their parent's, which answers no questions")
         return self
 
     @classmethod

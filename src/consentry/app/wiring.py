@@ -18,6 +18,7 @@ from consentry.app.audit.opening import open_audit
 from consentry.app.callers import listens_of, open_callers, open_certificates
 from consentry.app.descriptors import connection_room
 from consentry.app.envoy import envoy_services
+from consentry.app.http_services import http_services
 from consentry.app.ledgers import OpenLedgerOf, open_ledger
 from consentry.app.pages import PageParts, preference_pages
 from consentry.app.policy_source import policy_source
@@ -129,6 +130,7 @@ class Application:
         )
         self.callers = open_callers(settings, clock, opening)
         past, statements = PastPolicies(archive), self._open_statements(clock)
+        options = server_options(settings, told_version, part)
         self.statements = statements
         parts = PageParts(opening, opened, self.store, statements, clock, self.metrics)
         self.sidecar = Sidecar(
@@ -137,7 +139,7 @@ class Application:
             policies=self.store if part is None else _WorkersPolicies(self.store, part.reload),
             metrics=self.metrics,
             clock=clock,
-            options=server_options(settings, told_version, part),
+            options=options,
             is_ledger_usable=opened.is_usable,
             following=(
                 *([opened.feeding] if opened.feeding is not None else []),
@@ -152,6 +154,8 @@ class Application:
                 StatementMethods(statements, past),
             ),
             pages=page_routes(statements, preference_pages(settings, parts)),
+            pages=transparency_routes(statements),
+            http_services=http_services(settings, options, self.point, self.store),
             handles=handles,
             callers=self.callers,
             certificates=open_certificates(settings, clock, self.metrics if part is None else None),

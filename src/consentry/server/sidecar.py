@@ -22,6 +22,7 @@ from consentry.server.grpc_server import GrpcServer
 from consentry.server.handles import Handles, new_handles
 from consentry.server.health import Health, reflection_entries
 from consentry.server.http import HttpDoor, build_app
+from consentry.server.http_calls import HttpCalls, HttpService
 from consentry.server.main_doors import MainDoors
 from consentry.server.methods import Methods, Pools
 from consentry.server.options import BoundAddresses, ServerOptions
@@ -84,6 +85,8 @@ class Sidecar:
         further: Sequence[Service] = (),
         pages: Sequence[Route] = (),
         following: Sequence[StreamService] = (),
+        http_services: Sequence[HttpService] = (),
+        feeding: ConsentFeedMethods | None = None,
         wait_for: WaitFor | None = None,
         callers: Callers = OPEN,
         certificates: ServerCertificates | None = None,
@@ -94,11 +97,11 @@ class Sidecar:
         call, and `certificates` what secured addresses show.
         """`handles` are those of the answers: without any, nobody is told of a match. `asking` are
         services that ask the decider as a check does, `further` those whose methods may wait.
-        `pages` are served to people, `feeding` serves sidecars that follow this one, and `wait_for`
-        waits for a ledger position. `callers` are those who may call, and `certificates` what
-        secured addresses show.
+        `pages` are served to people, `http_services` to callers over HTTP, `feeding` to sidecars
+        that follow this one, and `wait_for` waits for a ledger position. `callers` are those who
+        may call, and `certificates` what secured addresses show.
         """
-        self._options, self._pages = options, pages
+        self._options, self._pages, self._http_services = options, pages, http_services
         self._policies: Final = policies
         self._ledger: Final = ledger
         self._probe: Final = is_ledger_usable or self._can_read_ledger
@@ -113,7 +116,8 @@ class Sidecar:
             ledger=ledger, policies=policies, handles=handles or new_handles(),
             clock=clock, metrics=metrics, bound_s=options.watch_bound_s,
         )  # fmt: skip
-        methods = Methods(self.pools, metrics, Gate(callers, metrics, clock), self.streams)
+        self._gate: Final = Gate(callers, metrics, clock)
+        methods = Methods(self.pools, metrics, self._gate, self.streams)
         self._add_authorization(methods, decider, wait_for)
         methods.add(_all_behaviours(asking), self.pools.check)
         consent = ConsentMethods(
@@ -191,12 +195,21 @@ class Sidecar:
             text,
             insecure_off_loopback=options.insecure_off_loopback or not options.is_http_personal,
         )
+        services, options = self._http_services, self._options
+        # Pages may be read from anywhere; who calls here needs a wire that nobody listens to.
+        is_harmless = not services or options.insecure_off_loopback
+        address = parse_host_port(text, insecure_off_loopback=is_harmless)
         listener = open_tcp_socket(address)
+        calls = HttpCalls(self.pools, self._gate, self._metrics)
         app = build_app(
             expose=self._metrics.expose,
             find_unreadiness=self.find_unreadiness,
-            version={"version": self._options.version},
-            pages=self._pages,
+            version={"version": options.version},
+            pages=[
+                *self._pages,
+                *(route for service in services for route in service.routes()),
+                *(calls.route(method) for service in services for method in service.methods()),
+            ],
         )
         self._http = HttpDoor(app, listener, self._options)
         return str(type(address)(address.host, listener.getsockname()[1]))

@@ -90,6 +90,10 @@ COUNTERS: Final[dict[str, str]] = {
         "Requests that a proxy asked about, by outcome. Unmapped or invalid: a route that a mapping"
         " lacks, or a client that plays tricks with paths. Unavailable: not decided, so refused."
     ),
+    "http_calls": (
+        "Calls over HTTP that asked or recorded, by method and status. 5xx: not ready, or a bug"
+        " with an id in the log; 429: more at once than the pools take."
+    ),
     "consent_events": (
         "Consent events recorded, by kind. No withdrawals for long while grants arrive is a sign"
         " of a broken form."
@@ -216,6 +220,7 @@ class Metrics(Collector):
         self.refused = CounterFamily("class")
         self.callers_refused = CounterFamily("cause")
         self.proxy_requests = CounterFamily("outcome")
+        self.http_calls = CounterFamily("method", "status")
         self.consent_events = CounterFamily("kind")
         self.grpc_started = CounterFamily("grpc_type", "grpc_service", "grpc_method")
         self.grpc_handled = CounterFamily("grpc_type", "grpc_service", "grpc_method", "grpc_code")
