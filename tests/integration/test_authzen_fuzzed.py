@@ -1,4 +1,4 @@
-"""A sidecar's AuthZEN under requests made from its own OpenAPI document, right ones and wrong ones."""
+"""AuthZEN under requests made from its own OpenAPI document, right ones and wrong ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def examine(address: str, count: int) -> Counter[str]:
-    """Statuses by method of `count` requests each, half of them wrong; fails on the first finding."""
+    """Statuses of `count` requests a method, half of them wrong; fails on the first finding."""
     statuses: Counter[str] = Counter()
     document: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text())
     schema = schemathesis.openapi.from_dict(document)

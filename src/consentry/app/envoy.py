@@ -12,7 +12,7 @@ from consentry.server.ports import Decider
 from consentry.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:  # the settings ask this module whether a mapping is one
-    from consentry.app.door_settings import EnvoyRouteSettings, EnvoySettings
+    from consentry.app.settings_doors import EnvoyRouteSettings, EnvoySettings
 
 
 def build_mapping(settings: EnvoySettings) -> RouteMapping:

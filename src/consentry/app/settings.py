@@ -21,24 +21,14 @@ from consentry.app.settings_callers import (
     refuse_misfits,
 )
 from consentry.app.settings_pages import PreferenceSettings
+from consentry.app.settings_doors import AuthzenSettings, EnvoySettings
 from consentry.app.settings_section import Section
-from consentry.app.door_settings import EnvoySettings
-from consentry.app.door_settings import AuthzenSettings, EnvoySettings
-from consentry.app.settings_section import Section as _Section
 from consentry.app.telemetry_settings import AuditSettings
 
 ENV_PREFIX: Final = "CONSENTRY_"
 
 
-class SettingsError(Exception):
-    """The configuration is wrong; one sentence for each thing."""
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
-class PolicySettings(_Section):
+class PolicySettings(Section):
     """Where the policies are and how they are followed."""
 
     path: Path = Field(
@@ -84,7 +74,7 @@ class PolicySettings(_Section):
         return self
 
 
-class StateSettings(_Section):
+class StateSettings(Section):
     """What must outlive the process: the ledger, the decision log, the archive of policies."""
 
     path: Path = Field(
@@ -104,7 +94,7 @@ class StateSettings(_Section):
     )
 
 
-class LedgerSettings(_Section):
+class LedgerSettings(Section):
     """Which ledger: this sidecar's own, one in PostgreSQL, or that of a ledger node."""
 
     kind: Literal["sqlite", "postgres", "upstream"] = Field(
@@ -145,7 +135,7 @@ class LedgerSettings(_Section):
         return self
 
 
-class ServerSettings(_Section):
+class ServerSettings(Section):
     """Addresses, limits and times of the doors; a Unix socket is `unix:/path`."""
 
     listen: Annotated[tuple[Listening, ...], Field(min_length=1)] = Field(
@@ -193,7 +183,7 @@ class ServerSettings(_Section):
     grace_s: NotNegative = Field(default=10.0, description="Longest wait for calls in flight.")
 
 
-class CacheSettings(_Section):
+class CacheSettings(Section):
     """The answer cache."""
 
     mode: Literal["on", "off", "compare"] = Field(
@@ -204,7 +194,7 @@ class CacheSettings(_Section):
     max_age_s: PositiveFloat = Field(default=30.0, description="Longest life of a kept answer.")
 
 
-class ReceiptSettings(_Section):
+class ReceiptSettings(Section):
     """What receipts and records tell beyond the policies, and the keys that sign them."""
 
     keys_path: Path | None = Field(
@@ -221,7 +211,7 @@ class ReceiptSettings(_Section):
     withdrawal: str = Field(default="", description="How a person withdraws, in a sentence.")
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """The log of the sidecar's own life."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -269,6 +259,7 @@ class Settings(BaseSettings):
             raise ValueError("preferences: the page needs the HTTP port, server.http")
         if self.server.workers > 1 and self.authzen.is_enabled:
             raise ValueError("workers: the HTTP port is their parent's, which answers no questions")
+        refuse_misfits(self.server.listen, self.tls, self.tokens, self.identities)
         return self
 
     @classmethod

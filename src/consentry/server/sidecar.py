@@ -84,21 +84,16 @@ class Sidecar:
         asking: Sequence[Service] = (),
         further: Sequence[Service] = (),
         pages: Sequence[Route] = (),
-        following: Sequence[StreamService] = (),
         http_services: Sequence[HttpService] = (),
-        feeding: ConsentFeedMethods | None = None,
+        following: Sequence[StreamService] = (),
         wait_for: WaitFor | None = None,
         callers: Callers = OPEN,
         certificates: ServerCertificates | None = None,
     ) -> None:
-        """`handles` are those of the answers: without any, nobody is told of a match. `further` are
-        services whose methods may wait, `following` some whose answers are streams, `pages` are
-        served to people, and `wait_for` waits for a ledger position. `callers` are those who may
-        call, and `certificates` what secured addresses show.
         """`handles` are those of the answers: without any, nobody is told of a match. `asking` are
-        services that ask the decider as a check does, `further` those whose methods may wait.
-        `pages` are served to people, `http_services` to callers over HTTP, `feeding` to sidecars
-        that follow this one, and `wait_for` waits for a ledger position. `callers` are those who
+        services that ask the decider as a check does, `further` some whose methods may wait,
+        `following` some whose answers are streams. `pages` are served to people, `http_services`
+        to callers over HTTP, and `wait_for` waits for a ledger position. `callers` are those who
         may call, and `certificates` what secured addresses show.
         """
         self._options, self._pages, self._http_services = options, pages, http_services

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consentry.app.main import run
-from consentry.app.settings import SettingsError, load_settings
+from consentry.app.settings_loading import SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "deploy" / "envoy" / "consentry.toml"

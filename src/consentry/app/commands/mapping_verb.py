@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     """0 where every case holds, 1 where one does not."""
     from consentry.app.envoy import build_mapping, claims_place  # noqa: PLC0415 (after --help)
     from consentry.app.mapping_cases import CasesError, read_cases, run_cases  # noqa: PLC0415
-    from consentry.app.settings import SettingsError, load_settings  # noqa: PLC0415
+    from consentry.app.settings_loading import SettingsError, load_settings  # noqa: PLC0415
 
     try:
         settings = load_settings({}, options.config).envoy
