@@ -111,10 +111,9 @@ class Sidecar:
             ledger=ledger, policies=policies, handles=handles or new_handles(),
             clock=clock, metrics=metrics, bound_s=options.watch_bound_s,
         )  # fmt: skip
-        self._gate: Final = Gate(callers, metrics, clock)
-        methods = Methods(self.pools, metrics, self._gate, self.streams)
-        self._add_authorization(methods, decider, wait_for)
-        methods.add(_all_behaviours(asking), self.pools.check)
+        methods = Methods(self.pools, metrics, Gate(callers, metrics, clock), self.streams)
+        self._calls: Final = HttpCalls(self.pools, methods.gate, metrics)
+        self._add_authorization(methods, decider, wait_for, asking)
         consent = ConsentMethods(
             ledger=ledger, policies=policies, clock=clock, metrics=metrics, tokens=PageTokens()
         )
@@ -133,7 +132,11 @@ class Sidecar:
         )
 
     def _add_authorization(
-        self, methods: Methods, decider: Decider, wait_for: WaitFor | None
+        self,
+        methods: Methods,
+        decider: Decider,
+        wait_for: WaitFor | None,
+        asking: Sequence[Service],
     ) -> None:
         authorization = AuthorizationMethods(
             decider,
@@ -142,6 +145,7 @@ class Sidecar:
             note_refusal=methods.gate.note_refusal,
         )
         methods.add(authorization.behaviours(), self.pools.check, wait_for)
+        methods.add(_all_behaviours(asking), self.pools.check)
         methods.add_streams(BIDI_STREAM, authorization.streams())
 
     def _health_only(self, options: ServerOptions) -> GrpcServer | None:
@@ -195,7 +199,7 @@ class Sidecar:
         is_harmless = not services or options.insecure_off_loopback
         address = parse_host_port(text, insecure_off_loopback=is_harmless)
         listener = open_tcp_socket(address)
-        calls = HttpCalls(self.pools, self._gate, self._metrics)
+        calls = self._calls
         app = build_app(
             expose=self._metrics.expose,
             find_unreadiness=self.find_unreadiness,
