@@ -20,8 +20,8 @@ from consentry.app.settings_callers import (
     TlsSettings,
     refuse_misfits,
 )
-from consentry.app.settings_pages import PreferenceSettings
 from consentry.app.settings_doors import AuthzenSettings, EnvoySettings
+from consentry.app.settings_pages import PreferenceSettings
 from consentry.app.settings_section import Section
 from consentry.app.telemetry_settings import AuditSettings
 
@@ -259,7 +259,6 @@ class Settings(BaseSettings):
             raise ValueError("preferences: the page needs the HTTP port, server.http")
         if self.server.workers > 1 and self.authzen.is_enabled:
             raise ValueError("workers: the HTTP port is their parent's, which answers no questions")
-        refuse_misfits(self.server.listen, self.tls, self.tokens, self.identities)
         return self
 
     @classmethod

@@ -115,19 +115,7 @@ class Application:
         self.ledger = opened.ledger
         archive = PolicyArchive(state / ARCHIVE_FOLDER)
         self._open_policies(clock, archive, opening)
-        cache = settings.cache
-        self.point = DecisionPoint(
-            policies=self.store,
-            ledger=self.ledger,
-            codec=ProtoCodec(handles),
-            clock=clock,
-            ids=ids,
-            metrics=self.metrics,
-            audit=self.audit,
-            cache=AnswerCache(max_entries=cache.max_entries, max_bytes=cache.max_bytes),
-            cache_mode=CacheMode(cache.mode),
-            max_age_s=cache.max_age_s,
-        )
+        self.point = self._open_point(handles, clock, ids)
         self.callers = open_callers(settings, clock, opening)
         past, statements = PastPolicies(archive), self._open_statements(clock)
         options = server_options(settings, told_version, part)
@@ -154,11 +142,25 @@ class Application:
                 StatementMethods(statements, past),
             ),
             pages=page_routes(statements, preference_pages(settings, parts)),
-            pages=transparency_routes(statements),
             http_services=http_services(settings, options, self.point, self.store),
             handles=handles,
             callers=self.callers,
             certificates=open_certificates(settings, clock, self.metrics if part is None else None),
+        )
+
+    def _open_point(self, handles: Handles, clock: SystemClock, ids: ProcessIds) -> DecisionPoint:
+        cache = self.settings.cache
+        return DecisionPoint(
+            policies=self.store,
+            ledger=self.ledger,
+            codec=ProtoCodec(handles),
+            clock=clock,
+            ids=ids,
+            metrics=self.metrics,
+            audit=self.audit,
+            cache=AnswerCache(max_entries=cache.max_entries, max_bytes=cache.max_bytes),
+            cache_mode=CacheMode(cache.mode),
+            max_age_s=cache.max_age_s,
         )
 
     def _open_statements(self, clock: SystemClock) -> Statements:
