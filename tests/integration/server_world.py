@@ -27,6 +27,8 @@ from consentry.model.program import Program
 from consentry.model.request import RequestError
 from consentry.model.trees import DataNode, PurposeNode
 from consentry.pdp.errors import NotReadyError, NotYetThereError
+from consentry.server.callers import OPEN, Callers
+from consentry.server.certificates import ServerCertificates
 from consentry.server.codec import ProtoCodec
 from consentry.server.handles import Handles
 from consentry.server.options import BoundAddresses, ServerOptions
@@ -241,6 +243,8 @@ class World:
     further: Sequence[Any] = ()
     feeding: Any = None
     wait_for: Any = None
+    callers: Callers = OPEN
+    certificates: ServerCertificates | None = None
     on_call: Callable[[], None] = lambda: None
     sidecar: Sidecar = field(init=False)
     bound: BoundAddresses = field(init=False)
@@ -268,6 +272,8 @@ class World:
             further=self.further,
             following=[self.feeding] if self.feeding is not None else [],
             wait_for=self.wait_for,
+            callers=self.callers,
+            certificates=self.certificates,
         )
 
 

@@ -59,7 +59,7 @@ def read_keys(raw: bytes) -> KeySet:
     try:
         told = json.loads(raw)
         entries = told["keys"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise KeySetError("no JWK Set") from None
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
         raise KeySetError(f"a JWK Set holds a list of at most {MAX_KEYS} keys")
@@ -117,9 +117,11 @@ class FollowedKeys:
     def current(self) -> KeySet:
         """The keys that count now; none where they were last confirmed too long ago."""
         with self._lock:
-            if self._monotonic_s() - self._confirmed_s > self._max_age_s:
-                return KeySet()
-            return self._keys
+            return self._keys if self.are_fresh() else KeySet()
+
+    def are_fresh(self) -> bool:
+        """Whether the keys were confirmed lately enough to prove anything."""
+        return self._monotonic_s() - self._confirmed_s <= self._max_age_s
 
     def want_newer(self) -> None:
         """A token named a key that is not there: look again soon, but not again and again."""

@@ -55,7 +55,7 @@ class TokenVerifier:
         self._issuers: Final = {issuer.name: issuer for issuer in issuers}
         self._now_us: Final = now_us
         self._lock: Final = threading.Lock()
-        self._known: OrderedDict[bytes, Caller] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[Caller, FollowedKeys]] = OrderedDict()
         self._generation = 0
         for issuer in issuers:
             issuer.keys.on_change = self.forget
@@ -69,11 +69,13 @@ class TokenVerifier:
         # The whole token: a part of it (its signature, its id) may stand in another one, too.
         key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(key)
-        if known is not None and known.until_us is not None and self._now_us() < known.until_us:
-            return known
+        if known is not None:
+            caller, keys = known
+            if self._now_us() < (caller.until_us or 0) and keys.are_fresh():
+                return caller
         generation = self._generation
-        caller = self._verify(token)
-        self._remember(key, caller, generation)
+        caller, keys = self._verify(token)
+        self._remember(key, (caller, keys), generation)
         return caller
 
     def forget(self) -> None:
@@ -82,31 +84,33 @@ class TokenVerifier:
             self._generation += 1
             self._known.clear()
 
-    def _remember(self, key: bytes, caller: Caller, generation: int) -> None:
+    def _remember(self, key: bytes, verified: tuple[Caller, FollowedKeys], generation: int) -> None:
         with self._lock:
             # What was verified by keys that are gone meanwhile must not be kept.
             if generation != self._generation:
                 return
-            self._known[key] = caller
+            self._known[key] = verified
             while len(self._known) > MAX_REMEMBERED:
                 self._known.popitem(last=False)
 
-    def _verify(self, token: str) -> Caller:
+    def _verify(self, token: str) -> tuple[Caller, FollowedKeys]:
         import jwt  # noqa: PLC0415 (an extra)
 
         try:
             header = jwt.get_unverified_header(token)
             issuer = self._issuer_of(jwt.decode(token, options={"verify_signature": False}))
             claims = self._claims(jwt, token, header, issuer)
-        except (jwt.PyJWTError, ValueError, TypeError):
+            until_us = seconds_to_us(claims["exp"] + issuer.skew_s)
+            identity = issuer.identities.get(claims["sub"])
+        except NotAuthenticatedError:
+            raise
+        except Exception:  # noqa: BLE001  # whatever cannot be read or verified proves nothing
             raise NotAuthenticatedError(RefusedCause.BAD_TOKEN) from None
-        until_us = seconds_to_us(claims["exp"] + issuer.skew_s)
         if self._now_us() >= until_us:
             raise NotAuthenticatedError(RefusedCause.BAD_TOKEN)
-        identity = issuer.identities.get(claims["sub"])
         if identity is None:
             raise NotAuthenticatedError(RefusedCause.UNKNOWN_CALLER)
-        return Caller(identity, until_us)
+        return Caller(identity, until_us), issuer.keys
 
     def _issuer_of(self, claims: Mapping[str, Any]) -> Issuer:
         # Unverified: it only says by whose keys the token is to be verified.
