@@ -11,12 +11,15 @@ import pytest
 
 from consentry.client import Client, Subject, event, service
 from tests.support.bundles import Keys, bundle_of_texts, bundle_server
+from tests.support.certificates import Authority, Certified
 from tests.support.charts import CHART, Manifest, rendered
 from tests.support.pods import RunningPod, run_hook, running_pod
 from tests.support.postgres import Cluster
 from tests.support.tools import ROOT
 
 EPHEMERAL = "--allow-ephemeral-ledger"  # this machine may be a container itself
+# Other work on this machine makes no answer late.
+PATIENT = ("--set=config.ledger.bound_s=30", "--set=config.ledger.read_wait_s=1")
 AT_ONCE = ("--drain-delay-s", "0")
 
 
@@ -92,29 +95,43 @@ def ledger_secrets(postgres: Cluster) -> dict[str, dict[str, str]]:
     return {"consentry-ledger": reached, "consentry-ledger-owner": reached}
 
 
+def tls_secret(authority: Authority, shown: Certified) -> dict[str, str]:
+    """A Secret as cert-manager writes it."""
+    named = {"tls.crt": shown.certificate, "tls.key": shown.key, "ca.crt": authority.pem}
+    return {name: pem.decode() for name, pem in named.items()}
+
+
 def test_nodes_migrate_start_and_are_followed_by_sidecars_of_the_chart(
     home: Path, ledger_secrets: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
-    """The whole picture: hook, node, bundle server, and two pods of a service."""
+    """The whole picture: hook, node, bundle server, and two pods of a service, by TLS."""
     keys = Keys(tmp_path / "keys")
     text = shop_policy(home)
-    nodes = shop_of(home, "node.yaml", "--set=tls.secretName=", "--set=insecureOffLoopback=true")
+    authority = Authority()
+    mailer = authority.client("spiffe://example.org/ns/shop/sa/campaign-mailer-consentry")
+    secrets = ledger_secrets | {
+        "consentry-node-tls": tls_secret(authority, authority.server()),
+        "campaign-mailer-tls": tls_secret(authority, mailer),
+    }
+    nodes = shop_of(home, "node.yaml", *PATIENT)
     nodes.append(config_map("shop-policies", {"shop.policy": text}))
     with ExitStack() as world:
         migrated = run_hook(nodes, ledger_secrets)
         assert migrated.returncode == 0, migrated.stderr
-        node = world.enter_context(running_pod(nodes, *AT_ONCE, secrets=ledger_secrets))
+        node = world.enter_context(running_pod(nodes, *AT_ONCE, secrets=secrets))
         server = world.enter_context(bundle_server())
         server.offer(keys.sign(bundle_of_texts({"shop.policy": text})).raw(), '"1"')
         sidecars = shop_of(
             home,
             "sidecar.yaml",
+            *PATIENT,
             f"--set-json=ledger.upstream=[{json.dumps(node.grpc)}]",
             f"--set=policies.bundle.url={server.url}",
             f"--set-json=policies.bundle.trustedKeys={json.dumps(keys.public.read_text())}",
-            "--set=tls.secretName=",
         )
-        first, second = (world.enter_context(running_pod(sidecars)) for _ in range(2))
+        first, second = (
+            world.enter_context(running_pod(sidecars, secrets=secrets)) for _ in range(2)
+        )
         with Client(first.grpc, timeout_s=10) as consentry:
             given = consentry.record_consent(
                 event("given", "ada", purpose="newsletter", proof_method="web_form")

@@ -77,9 +77,11 @@ class _Machine:
             inside = mount.get("subPath", "")
             self.places[mount["mountPath"]] = place / inside
             place.mkdir(parents=True)
-            for path, text in _files_of(volumes[mount["name"]], maps, secrets).items():
+            volume = volumes[mount["name"]]
+            for path, text in _files_of(volume, maps, secrets).items():
                 (place / path).parent.mkdir(parents=True, exist_ok=True)
                 (place / path).write_text(text)
+                (place / path).chmod(volume.get("secret", {}).get("defaultMode", 0o644))
         for path in folder.rglob("*.toml"):
             path.write_text(self.placed(path.read_text()))
 
