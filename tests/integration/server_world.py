@@ -245,6 +245,7 @@ class World:
     wait_for: Any = None
     callers: Callers = OPEN
     certificates: ServerCertificates | None = None
+    http_services: Sequence[Any] = ()
     on_call: Callable[[], None] = lambda: None
     sidecar: Sidecar = field(init=False)
     bound: BoundAddresses = field(init=False)
@@ -274,6 +275,7 @@ class World:
             wait_for=self.wait_for,
             callers=self.callers,
             certificates=self.certificates,
+            http_services=self.http_services,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.descriptor import ServiceDescriptor
 
+from consentry.envoy.v3 import external_auth_pb2
 from consentry.server.callers import PURPOSE_RIGHTS, Right
 from consentry.server.rights import METHOD_RIGHTS, OPEN_METHODS
 from consentry.v1 import authorization_pb2, consent_pb2, policy_pb2
@@ -12,7 +13,7 @@ from consentry.v1 import authorization_pb2, consent_pb2, policy_pb2
 def methods() -> list[str]:
     services: list[ServiceDescriptor] = [
         service
-        for module in (authorization_pb2, consent_pb2, policy_pb2)
+        for module in (authorization_pb2, consent_pb2, policy_pb2, external_auth_pb2)
         for service in module.DESCRIPTOR.services_by_name.values()
     ]
     return [

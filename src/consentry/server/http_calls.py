@@ -179,7 +179,11 @@ class HttpCalls:
         except NotAuthenticatedError as problem:
             self._gate.note(problem.cause, "", method.path)
             raise
-        caller.require(method.right)
+        try:
+            caller.require(method.right)
+        except NotPermittedError as problem:
+            self._gate.note(problem.cause, caller.name, method.path)
+            raise
         return caller
 
 
