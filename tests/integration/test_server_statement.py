@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,11 +20,14 @@ from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.past_policies import PastPolicies
 from consentry.pdp.policy_store import PolicyStore
 from consentry.pdp.sources import read_packs, read_policy_folder
+from consentry.publish.publisher import Format
 from consentry.server.options import ServerOptions
+from consentry.server.proof import LiveProof, ProvenStatements
 from consentry.server.sidecar import Sidecar
 from consentry.server.statement_service import StatementMethods
 from consentry.server.statements import MAX_AGE_S, Statements, Texts
 from consentry.server.transparency import preferred_language, transparency_routes
+from consentry.telemetry.metrics import Metrics
 from consentry.v1 import policy_pb2 as wire
 
 GET = f"{POLICY}GetStatement"
@@ -244,3 +248,39 @@ def test_statement_that_cannot_be_given_is_refused(
 
     with channel_to(running.bound.grpc[0]) as channel:
         assert outcome(channel, GET, raw).code() is code
+
+
+def test_what_changed_is_told_after_a_restart_too(running: Any) -> None:
+    old = load(running)
+    before = running.store.current.program
+    running.file.write_text(POLICIES.replace("keep 30 days", "keep 90 days"))
+    load(running)
+    texts = Texts(packs=read_packs(), translations=list, pack_translations=())
+
+    anew = Statements(
+        policies=running.store,
+        texts=texts,
+        clock=running.clock,
+        find_before=lambda digest: None if digest == old else before,
+    )
+
+    assert "kept longer (30 days → 90 days)" in anew.get(Format.HTML, "en").text
+
+
+def test_live_figures_stand_on_the_page_and_nowhere_else(running: Any) -> None:
+    load(running)
+    texts = Texts(packs=read_packs(), translations=list, pack_translations=())
+    statements = Statements(policies=running.store, texts=texts, clock=running.clock)
+    metrics = Metrics()
+    for _ in range(57):
+        metrics.decision_cell("permit", "consent_valid", "news", "read").add()
+    proven = ProvenStatements(
+        statements, LiveProof(metrics, running.clock, lambda: None), running.store
+    )
+
+    page = proven.get(Format.HTML, "en").text
+
+    assert re.search(r'<a href="#purpose-news">[^<]*</a></th><td>50</td><td>fewer than 20<', page)
+    for kind in (Format.MARKDOWN, Format.JSONLD):
+        assert proven.get(kind, "en") == statements.get(kind, "en")
+    assert 'id="proof"' not in statements.get(Format.HTML, "en").text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import grpc
 
@@ -20,9 +21,12 @@ from consentry.server.page_tokens import PageTokens
 from consentry.server.pages.keys import PageKeyError, read_page_keys
 from consentry.server.pages.obedience import OtherSidecars
 from consentry.server.pages.preferences import Behind, PreferenceOptions, PreferencePages
+from consentry.server.pages.routes import page_routes
 from consentry.server.pages.visitors import VisitorOptions, Visitors
+from consentry.server.proof import LiveProof, ProvenStatements
 from consentry.server.statements import Statements
 from consentry.telemetry.metrics import Metrics
+from consentry.telemetry.probe_file import ProbeReport, read_probe_file
 
 _MARGIN_S: Final = 0.5
 
@@ -37,6 +41,25 @@ class PageParts:
     statements: Statements
     clock: SystemClock
     metrics: Metrics
+
+
+def pages_of(settings: Settings, parts: PageParts) -> Sequence[Any]:
+    """The routes of all pages that are switched on; raises as `preference_pages` does."""
+    proven = proven_statements(settings, parts)
+    return page_routes(proven or parts.statements, proven, preference_pages(settings, parts))
+
+
+def proven_statements(settings: Settings, parts: PageParts) -> ProvenStatements | None:
+    """Statements with live figures; None where they are not wanted."""
+    ours = settings.statement
+    if not ours.shows_figures:
+        return None
+
+    def read_probe() -> ProbeReport | None:
+        return None if ours.probe_file is None else read_probe_file(ours.probe_file)
+
+    proof = LiveProof(parts.metrics, parts.clock, read_probe)
+    return ProvenStatements(parts.statements, proof, parts.store)
 
 
 def preference_pages(settings: Settings, parts: PageParts) -> PreferencePages | None:

@@ -12,8 +12,10 @@ from typing import Final
 
 from consentry.client import Client, ConsentryError, Subject, event
 from consentry.client.questions import Principal
+from consentry.model.consent import PROBE_PREFIX
+from consentry.telemetry.probe_file import PROBE_METRIC
 
-METRIC: Final = "consentry_withdrawal_to_deny_seconds"
+METRIC: Final = PROBE_METRIC
 _HELP: Final = (
     "From an acknowledged withdrawal of a made-up person to the first denial. Page above the"
     " freshness bound."
@@ -69,7 +71,7 @@ def probe(
         ProbeError: an event could not be recorded, or a sidecar does not permit with consent: then
             its denials after the withdrawal would say nothing.
     """
-    person = f"consentry-probe-{uuid.uuid4().hex}"
+    person = f"{PROBE_PREFIX}{uuid.uuid4().hex}"
     clients = [Client(target, timeout_s=1.0) for target in targets]
     try:
         with ThreadPoolExecutor(len(clients)) as pool:

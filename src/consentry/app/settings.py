@@ -21,7 +21,7 @@ from consentry.app.settings_callers import (
     refuse_misfits,
 )
 from consentry.app.settings_doors import AuthzenSettings, EnvoySettings
-from consentry.app.settings_pages import PreferenceSettings
+from consentry.app.settings_pages import PreferenceSettings, StatementSettings
 from consentry.app.settings_section import Section
 from consentry.app.telemetry_settings import AuditSettings
 
@@ -235,6 +235,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     audit: AuditSettings = AuditSettings()
     receipts: ReceiptSettings = ReceiptSettings()
+    statement: StatementSettings = StatementSettings()
     preferences: PreferenceSettings = PreferenceSettings()
     log: LogSettings = LogSettings()
     tls: TlsSettings = TlsSettings()

@@ -11,6 +11,17 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from consentry.app.settings_section import Section
 
 
+class StatementSettings(Section):
+    """The public statement on the HTTP port."""
+
+    shows_figures: bool = Field(
+        default=True, description="Show rough live figures on /transparency, of nobody in person."
+    )
+    probe_file: Path | None = Field(
+        default=None, description="What `consentry probe --metrics-file` writes; none: not told."
+    )
+
+
 class PreferenceSettings(Section):
     """The page on the HTTP port where people see and change their own choices."""
 

@@ -20,27 +20,29 @@ from consentry.app.descriptors import connection_room
 from consentry.app.envoy import envoy_services
 from consentry.app.http_services import http_services
 from consentry.app.ledgers import OpenLedgerOf, open_ledger
-from consentry.app.pages import PageParts, preference_pages
+from consentry.app.pages import PageParts, pages_of
 from consentry.app.policy_source import policy_source
 from consentry.app.receipts import receipt_services
 from consentry.app.settings import Settings
 from consentry.app.state_folder import ARCHIVE_FOLDER, AUDIT_FOLDER, LEDGER_FOLDER
 from consentry.app.system import ProcessIds, SystemClock
+from consentry.model.program import Program
 from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.cache import AnswerCache
 from consentry.pdp.decision_point import CacheMode, DecisionPoint
+from consentry.pdp.errors import UnknownPolicySetError
 from consentry.pdp.lasting_compiler import LastingCompiler
 from consentry.pdp.past_policies import PastPolicies
 from consentry.pdp.policy_store import LoadResult, PolicyStore
 from consentry.pdp.snapshot import Snapshot
 from consentry.pdp.sources import read_packs
+from consentry.pdp.succession import Succession
 from consentry.pdp.translations import read_pack_translations
 from consentry.pdp.watcher import PolicyWatcher
 from consentry.server.codec import ProtoCodec
 from consentry.server.explain_service import ExplainMethods
 from consentry.server.handles import Handles, new_handles
 from consentry.server.options import BoundAddresses, Listen, ServerOptions
-from consentry.server.pages.routes import page_routes
 from consentry.server.plan_service import PlanMethods
 from consentry.server.sidecar import Sidecar
 from consentry.server.statement_service import StatementMethods
@@ -117,7 +119,8 @@ class Application:
         self._open_policies(clock, archive, opening)
         self.point = self._open_point(handles, clock, ids)
         self.callers = open_callers(settings, clock, opening)
-        past, statements = PastPolicies(archive), self._open_statements(clock)
+        past = PastPolicies(archive)
+        statements = self._open_statements(clock, past)
         options = server_options(settings, told_version, part)
         self.statements = statements
         parts = PageParts(opening, opened, self.store, statements, clock, self.metrics)
@@ -141,7 +144,7 @@ class Application:
                 ExplainMethods(policies=self.store, past=past, ledger=self.ledger, clock=clock),
                 StatementMethods(statements, past),
             ),
-            pages=page_routes(statements, preference_pages(settings, parts)),
+            pages=pages_of(settings, parts),
             http_services=http_services(settings, options, self.point, self.store),
             handles=handles,
             callers=self.callers,
@@ -163,15 +166,27 @@ class Application:
             max_age_s=cache.max_age_s,
         )
 
-    def _open_statements(self, clock: SystemClock) -> Statements:
+    def _open_statements(self, clock: SystemClock, past: PastPolicies) -> Statements:
+        succession = Succession(self.settings.state.path / ARCHIVE_FOLDER)
+
+        def find_before(digest: str) -> Program | None:
+            before = succession.before(digest)
+            try:
+                return None if before is None else past.get(before).program
+            except UnknownPolicySetError:
+                return None
+
         packs = [each for found in read_pack_translations().values() for each in found]
         texts = Texts(
             packs=self.store.packs,
             translations=self.source.translations,
             pack_translations=tuple(packs),
         )
-        statements = Statements(policies=self.store, texts=texts, clock=clock)
+        statements = Statements(
+            policies=self.store, texts=texts, clock=clock, find_before=find_before
+        )
         self.store.on_change(statements.note_change)
+        self.store.on_change(lambda active: succession.note(active.digest, clock.now_us()))
         return statements
 
     def _open_policies(

@@ -91,6 +91,10 @@ WIDENING_KINDS: Final = frozenset(
 NARROWING_KINDS: Final = frozenset(EventKind) - WIDENING_KINDS - {EventKind.REQUESTED}
 
 
+PROBE_PREFIX: Final = "consentry-probe-"
+"""Ids of made-up persons begin so: theirs are no person's acts and are counted apart."""
+
+
 class Author(StrEnum):
     """Who performed an event."""
 

@@ -15,17 +15,23 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from consentry.publish.entries import Statement
+from consentry.publish.proof import Proof
 
 
 def render_statement_html(
     statement: Statement,
     phrase: Callable[..., str],
     alternates: Sequence[tuple[str, str]] = (),
+    proof: Proof | None = None,
 ) -> str:
     """The statement as a page; `alternates` are languages and where they are."""
     template = _environment().get_template("statement.html.j2")
     return template.render(
-        statement=statement, phrase=phrase, alternates=alternates, style=_style("style.css")
+        statement=statement,
+        phrase=phrase,
+        alternates=alternates,
+        proof=proof,
+        style=_style("style.css"),
     )
 
 

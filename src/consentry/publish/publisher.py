@@ -16,6 +16,7 @@ from consentry.model.program import Program
 from consentry.publish.html import render_statement_html
 from consentry.publish.jsonld import render_jsonld
 from consentry.publish.markdown import render_markdown
+from consentry.publish.proof import Figures, tell_proof
 from consentry.publish.record import RecordRow, build_record
 from consentry.publish.statement import build_statement
 from consentry.publish.wording import Wording
@@ -90,8 +91,9 @@ class Publisher:
         *,
         previous: Program | None = None,
         alternates: Sequence[tuple[str, str]] = (),
+        figures: Figures | None = None,
     ) -> Published:
-        """The statement in one language.
+        """The statement in one language; `figures` of a running sidecar go onto the page only.
 
         Raises:
             UnknownLanguageError: the frame has no phrases in it.
@@ -100,7 +102,8 @@ class Publisher:
         statement = build_statement(self._program, wording, previous)
         match kind:
             case Format.HTML:
-                text = render_statement_html(statement, wording.phrase, alternates)
+                proof = None if figures is None else tell_proof(figures, self._program, wording)
+                text = render_statement_html(statement, wording.phrase, alternates, proof)
             case Format.MARKDOWN:
                 text = render_markdown(statement, wording.phrase)
             case Format.JSONLD:

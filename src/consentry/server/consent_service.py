@@ -8,7 +8,7 @@ from consentry.consent.errors import LedgerUnavailableError
 from consentry.consent.known_names import KnownNames
 from consentry.consent.resolver import SubjectView
 from consentry.consent.validate import ScopeName, scope_names
-from consentry.model.consent import NARROWING_KINDS, ConsentEvent
+from consentry.model.consent import NARROWING_KINDS, PROBE_PREFIX, ConsentEvent
 from consentry.model.ports import Clock
 from consentry.model.program import Program
 from consentry.model.request import FieldViolation
@@ -31,6 +31,8 @@ from consentry.v1 import consent_pb2 as wire
 MAX_EVENTS: Final = 1_000
 MAX_PAGE: Final = 1_000
 DEFAULT_PAGE: Final = 100
+PROBE: Final = "probe"
+"""Stands for the kind of a made-up person's event where speeds are counted."""
 
 
 class ConsentMethods:
@@ -92,10 +94,15 @@ class ConsentMethods:
         unknown = [] if active is None else self._unknown_names(events, active.program)
         if unknown:
             raise UnknownNameError(*unknown[:MAX_REPORTED])
+        began_s = self._clock.monotonic_s()
         recorded = self._ledger.record(events)
+        took_s = self._clock.monotonic_s() - began_s
         for event, result in zip(events, recorded, strict=True):
             if not result.is_replay:
                 self._metrics.consent_events.cell(event.kind.value).add()
+                is_probe = event.data_subject_id.startswith(PROBE_PREFIX)
+                kind = PROBE if is_probe else event.kind.value
+                self._metrics.consent_record_seconds.histogram(kind).observe(took_s)
         return wire.RecordConsentResponse(
             recorded=[
                 wire.RecordedEvent(

@@ -19,6 +19,7 @@ from consentry.lang.translations import TextKey, Translation
 from consentry.model.ports import Clock
 from consentry.model.program import Program
 from consentry.pdp.errors import NotReadyError
+from consentry.publish.proof import Figures
 from consentry.publish.publisher import MEDIA_TYPES, Format, Publisher, merge_texts
 from consentry.publish.wording import Wording, languages
 
@@ -83,23 +84,42 @@ class Texts:
 class Statements:
     """Statements of the active set; any thread may ask."""
 
-    def __init__(self, *, policies: Policies, texts: Texts, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        policies: Policies,
+        texts: Texts,
+        clock: Clock,
+        find_before: Callable[[str], Program | None] = lambda _digest: None,
+    ) -> None:
+        """`find_before` gives the set that was active before one, by digest, in a process before
+        this one.
+        """
         self._policies: Final = policies
         self._texts: Final = texts
         self._clock: Final = clock
         self._lock: Final = threading.Lock()
         self._versions_lock: Final = threading.Lock()
         self._publisher: tuple[ActiveSet, Publisher] | None = None
-        self._kept: dict[tuple[Format, str], tuple[ActiveSet, float, Served]] = {}
+        self._kept: dict[tuple[Format, str, bool], tuple[ActiveSet, float, Served]] = {}
         self._translated: dict[str, tuple[float, Mapping[TextKey, str]]] = {}
+        self._find_before: Final = find_before
+        self._looked_for = ""
         self._last: Program | None = None
         self._before: Program | None = None
 
-    def get(self, kind: Format, language: str, *, previous: Program | None = None) -> Served:
-        """The statement of the set that decides now.
+    def get(
+        self,
+        kind: Format,
+        language: str,
+        *,
+        previous: Program | None = None,
+        figures: Figures | None = None,
+    ) -> Served:
+        """The statement of the set that decides now; a page carries `figures`, where there are any.
 
         With `previous` it tells what changed since that set, else since the one that was active
-        before in this process, if any was.
+        before, if any is known.
 
         Raises:
             NotReadyError: no policy set is loaded.
@@ -108,16 +128,17 @@ class Statements:
         active = self._policies.current
         if active is None:
             raise NotReadyError("no policy set is loaded")
-        before = previous if previous is not None else self._note(active.program)
+        before = previous if previous is not None else self._before_of(active.program)
         if previous is not None:
             return self._write(active, kind, language, before)
         with self._lock:
             now_s = self._clock.monotonic_s()
-            kept = self._kept.get((kind, language))
+            key = (kind, language, figures is not None)
+            kept = self._kept.get(key)
             if kept is not None and kept[0] is active and now_s - kept[1] < MAX_AGE_S:
                 return kept[2]
-            served = self._write(active, kind, language, before)
-            self._kept[kind, language] = (active, now_s, served)
+            served = self._write(active, kind, language, before, figures)
+            self._kept[key] = (active, now_s, served)
             return served
 
     def words(self, language: str) -> tuple[Program, Wording]:
@@ -145,6 +166,17 @@ class Statements:
             made = self._publisher = (active, publisher)
         return made[1]
 
+    def _before_of(self, program: Program) -> Program | None:
+        before = self._note(program)
+        if before is not None or self._looked_for == program.digest:
+            return before
+        found = self._find_before(program.digest)  # may compile: no lock is held
+        with self._versions_lock:
+            self._looked_for = program.digest
+            if self._before is None and self._last is not None:
+                self._before = found if self._last.digest == program.digest else None
+            return self._before
+
     def _note(self, program: Program) -> Program | None:
         """The set that was active before this one, as far as anyone asked."""
         with self._versions_lock:
@@ -157,7 +189,12 @@ class Statements:
         self._note(active.program)
 
     def _write(
-        self, active: ActiveSet, kind: Format, language: str, before: Program | None
+        self,
+        active: ActiveSet,
+        kind: Format,
+        language: str,
+        before: Program | None,
+        figures: Figures | None = None,
     ) -> Served:
         published = self._publisher_of(active).statement(
             kind,
@@ -165,6 +202,7 @@ class Statements:
             self._texts.translated(language),
             previous=before,
             alternates=[(each, f"{PAGE}?language={each}") for each in languages()],
+            figures=figures,
         )
         return Served(
             text=published.text,

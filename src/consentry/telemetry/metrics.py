@@ -222,6 +222,7 @@ class Metrics(Collector):
         self.proxy_requests = CounterFamily("outcome")
         self.http_calls = CounterFamily("method", "status")
         self.consent_events = CounterFamily("kind")
+        self.consent_record_seconds = HistogramFamily("kind", bounds=CALL_BOUNDS_S)
         self.grpc_started = CounterFamily("grpc_type", "grpc_service", "grpc_method")
         self.grpc_handled = CounterFamily("grpc_type", "grpc_service", "grpc_method", "grpc_code")
         self.grpc_handling_seconds = HistogramFamily(
@@ -331,6 +332,13 @@ class Metrics(Collector):
             f"{PREFIX}_audit_commit_seconds",
             "How long calls waited for their record's disk, in strict mode: what it costs callers.",
             self.audit_commit_seconds,
+        )
+        yield _histogram(
+            f"{PREFIX}_consent_record_seconds",
+            "Time from a consent event's arrival to its acknowledgement, by kind: no check here"
+            " that starts later permits on what a withdrawal took back. `probe`: made-up persons."
+            " Growing: look at the ledger's disk or server.",
+            self.consent_record_seconds,
         )
         yield _histogram(
             "grpc_server_handling_seconds",
