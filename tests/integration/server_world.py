@@ -240,6 +240,7 @@ class World:
     policies: FakePolicies = field(default_factory=FakePolicies)
     metrics: Metrics = field(default_factory=Metrics)
     is_ledger_usable: bool = True
+    can_record: bool = True
     further: Sequence[Any] = ()
     feeding: Any = None
     wait_for: Any = None
@@ -276,6 +277,7 @@ class World:
             callers=self.callers,
             certificates=self.certificates,
             http_services=self.http_services,
+            can_record=lambda: self.can_record,
         )
 
 

@@ -75,6 +75,13 @@ def test_readiness_says_why_not() -> None:
     assert no_policies == (503, "no_policies\n")
 
 
+def test_readiness_says_that_answers_cannot_be_recorded() -> None:
+    with serving() as world:
+        world.can_record = False
+
+        assert get(world, "/readyz")[:2] == (503, "audit_unavailable\n")
+
+
 def test_readiness_leaves_the_ledger_aside_when_told_so() -> None:
     with serving(readiness_follows_ledger=False) as world:
         world.is_ledger_usable = False

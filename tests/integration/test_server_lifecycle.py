@@ -233,3 +233,45 @@ def test_draining_is_told_on_http_while_calls_are_still_answered() -> None:
         drain.join(20)
 
     assert (status, text) == (503, b"draining\n")
+
+
+HEALTHY = {
+    "": True, "consentry.v1.AuthorizationService": True, "consentry.v1.ConsentService": True,
+    "consentry.v1.PolicyService": True, "consentry.policy": True, "consentry.consent": True,
+    "consentry.audit": True,
+}  # fmt: skip
+OF_POLICIES = {"", "consentry.v1.AuthorizationService", "consentry.policy"}
+OF_LEDGER = {"", "consentry.v1.ConsentService", "consentry.consent"}
+OF_AUDIT = {"", "consentry.v1.AuthorizationService", "consentry.audit"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "unwell"), [("policies", OF_POLICIES), ("ledger", OF_LEDGER), ("audit", OF_AUDIT)]
+)
+def test_health_tells_each_service_what_it_needs(fault: str, unwell: set[str]) -> None:
+    with serving() as world:
+        assert world.bound.health is not None
+        with channel_to(world.bound.health) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+
+            def health() -> dict[str, bool]:
+                world.sidecar.refresh_health()
+                asked = {name: health_pb2.HealthCheckRequest(service=name) for name in HEALTHY}
+                serving_now = health_pb2.HealthCheckResponse.SERVING
+                return {
+                    n: stub.Check(a, timeout=10).status == serving_now for n, a in asked.items()
+                }
+
+            assert health() == HEALTHY
+            current = world.policies.current
+            match fault:
+                case "policies":
+                    world.policies.current = None
+                case "ledger":
+                    world.is_ledger_usable = False
+                case _:
+                    world.can_record = False
+            assert health() == {name: name not in unwell for name in HEALTHY}
+            world.policies.current = current
+            world.is_ledger_usable = world.can_record = True
+            assert health() == HEALTHY

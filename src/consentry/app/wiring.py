@@ -138,6 +138,7 @@ class Application:
             ),
             wait_for=opened.wait_for,
             asking=envoy_services(settings.envoy, self.point, self.metrics),
+            can_record=self._can_record,
             further=(
                 *opened.keeping,
                 *receipt_services(settings, opened, self.store, clock),
@@ -214,6 +215,11 @@ class Application:
             interval_s=settings.url_interval_s if is_remote else settings.watch_interval_s,
             settles=not is_remote,
         )
+
+    def _can_record(self) -> bool:
+        """Whether answers may be given: in buffered mode they always may."""
+        audit = self.audit
+        return audit is None or not (audit.is_strict and audit.is_failing)
 
     def load_first(self) -> LoadResult:
         """Loads the policies; a refused set leaves the sidecar without one, and not ready."""

@@ -68,9 +68,16 @@ class FrontDoors:
             http = str(type(address)(address.host, listener.getsockname()[1]))
         return health, http
 
-    def update(self, *, has_policies: bool, has_ledger: bool, is_ready: bool) -> None:
+    def update(
+        self, *, has_policies: bool, has_ledger: bool, can_record: bool, is_ready: bool
+    ) -> None:
         """Tell callers of the health service how things stand now."""
-        self._health.update(has_policies=has_policies, has_ledger=has_ledger, is_ready=is_ready)
+        self._health.update(
+            has_policies=has_policies,
+            has_ledger=has_ledger,
+            can_record=can_record,
+            is_ready=is_ready,
+        )
 
     def drain(self) -> None:
         """NOT_SERVING, for good."""

@@ -26,6 +26,7 @@ CONSENT_SERVICE: Final = "consentry.v1.ConsentService"
 POLICY_SERVICE: Final = "consentry.v1.PolicyService"
 POLICY_HEALTH: Final = "consentry.policy"
 CONSENT_HEALTH: Final = "consentry.consent"
+AUDIT_HEALTH: Final = "consentry.audit"
 SERVICES: Final = (AUTHORIZATION_SERVICE, CONSENT_SERVICE, POLICY_SERVICE)
 
 
@@ -40,17 +41,20 @@ class Health:
         self._servicer = HealthServicer(
             experimental_non_blocking=True, experimental_thread_pool=None
         )
-        self.update(has_policies=False, has_ledger=False, is_ready=False)
+        self.update(has_policies=False, has_ledger=False, can_record=False, is_ready=False)
 
-    def update(self, *, has_policies: bool, has_ledger: bool, is_ready: bool) -> None:
+    def update(
+        self, *, has_policies: bool, has_ledger: bool, can_record: bool, is_ready: bool
+    ) -> None:
         """Tell callers and watchers what serves now; nothing changes any more after `drain`."""
         for name, serves in (
             ("", is_ready),
-            (AUTHORIZATION_SERVICE, has_policies),
+            (AUTHORIZATION_SERVICE, has_policies and can_record),
             (CONSENT_SERVICE, has_ledger),
             (POLICY_SERVICE, True),
             (POLICY_HEALTH, has_policies),
             (CONSENT_HEALTH, has_ledger),
+            (AUDIT_HEALTH, can_record),
         ):
             self._servicer.set(
                 name,

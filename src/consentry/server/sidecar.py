@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from starlette.routing import Route
@@ -39,6 +39,7 @@ NO_POLICIES: Final = "no_policies"
 POLICIES_STALE: Final = "policies_stale"
 DRAINING: Final = "draining"
 LEDGER_UNAVAILABLE: Final = "ledger_unavailable"
+AUDIT_UNAVAILABLE: Final = "audit_unavailable"
 
 # A call may take this much longer than its grace to notice that it was cancelled.
 _CANCEL_MARGIN_S: Final = 5.0
@@ -87,18 +88,20 @@ class Sidecar:
         http_services: Sequence[HttpService] = (),
         following: Sequence[StreamService] = (),
         wait_for: WaitFor | None = None,
+        can_record: Callable[[], bool] = lambda: True,
         callers: Callers = OPEN,
         certificates: ServerCertificates | None = None,
     ) -> None:
         """`handles` are those of the answers: without any, nobody is told of a match. `asking` are
         services that ask the decider as a check does, `further` some whose methods may wait,
         `following` some whose answers are streams. `pages` are served to people, `http_services`
-        to callers over HTTP, and `wait_for` waits for a ledger position. `callers` are those who
-        may call, and `certificates` what secured addresses show.
+        to callers over HTTP; `wait_for` waits for a ledger position, `can_record` says whether
+        answers can be recorded, `callers` may call, `certificates` are shown where it is secure.
         """
         self._options, self._pages, self._http_services = options, pages, http_services
         self._policies: Final = policies
         self._ledger: Final = ledger
+        self.can_record: Final = can_record
         self._probe: Final = is_ledger_usable or self._can_read_ledger
         self._is_draining, self._is_stopped = threading.Event(), threading.Event()
         # Held while the doors are closed; guards `_is_closed`.
@@ -221,6 +224,8 @@ class Sidecar:
             return NO_POLICIES
         if not self._policies.is_fresh():
             return POLICIES_STALE
+        if not self.can_record():
+            return AUDIT_UNAVAILABLE
         if self._options.readiness_follows_ledger and not self.is_ledger_usable():
             return LEDGER_UNAVAILABLE
         return None
@@ -232,6 +237,7 @@ class Sidecar:
         self.health.update(
             has_policies=self._policies.current is not None,
             has_ledger=self.is_ledger_usable(),
+            can_record=self.can_record(),
             is_ready=self.find_unreadiness() is None,
         )
 

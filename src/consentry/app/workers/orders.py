@@ -31,3 +31,4 @@ class Status:
     unreadiness: str | None
     has_policies: bool
     has_ledger: bool
+    can_record: bool

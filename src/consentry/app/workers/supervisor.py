@@ -312,6 +312,7 @@ class Supervisor:
         self._doors.update(
             has_policies=bool(statuses) and all(s.has_policies for s in statuses),
             has_ledger=bool(statuses) and all(s.has_ledger for s in statuses),
+            can_record=bool(statuses) and all(s.can_record for s in statuses),
             is_ready=self.find_unreadiness() is None,
         )
 

@@ -173,6 +173,7 @@ def _status_of(application: Application) -> Status:
         unreadiness=sidecar.find_unreadiness(),
         has_policies=application.store.current is not None,
         has_ledger=sidecar.is_ledger_usable(),
+        can_record=sidecar.can_record(),
     )
 
 

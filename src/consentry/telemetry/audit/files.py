@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from consentry.model.values import MICROS_PER_DAY
 from consentry.telemetry.audit.record import parse_time
@@ -86,29 +86,31 @@ class FileSink:
             self._turn()
             fd = self._open()
             size = os.fstat(fd).st_size
+        is_written = False
         left = memoryview(raw)
         try:
             while left:
                 left = left[os.write(fd, left) :]
+            is_written = True
             if is_durable:
                 os.fdatasync(fd)
-        except OSError as problem:
-            self._take_back(fd, size, problem, is_durable=is_durable)
+        except OSError:
+            # What a failed wait for the disk left behind cannot be trusted, nor can what cannot be
+            # taken back: then a new file keeps its lines whole. A reader tells repeated ones by
+            # their decision ids.
+            if not self._take_back(fd, size) or is_written:
+                self._let_go()
+                with suppress(OSError):
+                    self._shift()
+            raise
 
-    def _take_back(self, fd: int, size: int, problem: OSError, *, is_durable: bool) -> NoReturn:
+    @staticmethod
+    def _take_back(fd: int, size: int) -> bool:
         try:
             os.ftruncate(fd, size)
-            is_whole = True
         except OSError:
-            is_whole = False
-        if is_durable or not is_whole:
-            # What a failed wait for the disk left behind cannot be trusted, nor can what could not
-            # be taken back: a new file keeps its lines whole. A reader tells repeated ones by
-            # their decision ids.
-            self._let_go()
-            with suppress(OSError):
-                self._shift()
-        raise problem
+            return False
+        return True
 
     def tend(self, now_us: int) -> None:
         """Turn a file that is old enough, and remove those past their time."""
