@@ -25,6 +25,6 @@ exit status:
   2    wrong usage or configuration
   3    an address or socket is taken
   4    the ledger cannot be opened
-  5    undecided (prove, diff): something has more cases than can be looked at
+  5    undecided: more cases than can be looked at (prove, diff), not replayed (audit)
   130  interrupted
 """

@@ -33,6 +33,7 @@ VERBS: Final[dict[str, str]] = {
     "config": "show and check the configuration of a sidecar",
     "mapping": "run the cases of a proxy's mapping: which question each request asks",
     "bundle": "put policies into one signed file; verify it, look into it",
+    "audit": "ask the decision log; decide again what it says was decided",
     "ledger": "verify, back up, restore, import, export; forget a person",
     "receipt": "fetch, show and verify signed receipts of consent",
     "preferences": "make keys and links for the page where people choose",

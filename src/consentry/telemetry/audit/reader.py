@@ -81,16 +81,19 @@ Progress = Callable[[int, int], None]
 class AuditReader:
     """A log, to be walked as often as wanted. `tally` is that of the last walk."""
 
-    def __init__(self, place: Path) -> None:
-        """`place` is the folder `audit/` of a state folder, or a file of lines."""
+    def __init__(self, place: Path, *, keys: Path | None = None) -> None:
+        """`place` is the folder `audit/` of a state folder, or a file of lines; `keys` the folder
+        of its keys, where it is not `keys/` in that folder or beside that file.
+        """
         self._place: Final = place
+        self._keys: Final = keys
         self.tally = Tally()
 
     @property
     def keys(self) -> KeyRing:
         """The keys of the log."""
         folder = self._place if self._place.is_dir() else self._place.parent
-        return KeyRing(folder / KEYS_FOLDER)
+        return KeyRing(self._keys or folder / KEYS_FOLDER)
 
     def records(self, progress: Progress = lambda _done, _total: None) -> Iterator[AuditRecord]:
         """Every record once, the oldest first; those of several workers are merged by their time.
@@ -135,6 +138,11 @@ class AuditReader:
             for path in (folder / ACTIVE, *(older for _, older in older_files(folder)))
         ]
         return frozenset(key for path in paths if (key := key_of_file(path)) is not None)
+
+    def active_keys(self) -> frozenset[str]:
+        """Names of the keys of the files that are being written."""
+        found = (key_of_file(folder / ACTIVE) for folder in self._folders())
+        return frozenset(key for key in found if key is not None)
 
     def files_of(self, key: str) -> tuple[Path, ...]:
         """The older files, no longer written, whose records need this key."""
