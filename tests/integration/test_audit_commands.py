@@ -291,7 +291,7 @@ def test_replay_needs_the_person_where_the_record_hides_them(
         decision = sidecar.ask(question())
         sidecar.ask(question("bob"))
     place = ("--state", str(sidecar.state))
-    assert "ada" not in (sidecar.state / "audit" / "decisions.jsonl").read_text()
+    assert '"ada"' not in (sidecar.state / "audit" / "decisions.jsonl").read_text()
 
     blind = run(capsys, "replay", *place, "--decision-id", decision)
     seeing = run(capsys, "replay", *place, "--subject", "ada")

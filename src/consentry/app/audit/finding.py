@@ -13,7 +13,8 @@ from typing import Final
 from consentry.app.exit_codes import ExitCode
 from consentry.app.ledger.place import CommandError
 from consentry.app.output import ProgressBar, err
-from consentry.app.settings import Settings, SettingsError, load_settings
+from consentry.app.settings import Settings
+from consentry.app.settings_loading import SettingsError, load_settings
 from consentry.app.state_folder import AUDIT_FOLDER
 from consentry.model.values import time_us
 from consentry.telemetry.audit.reader import KEYS_FOLDER, AuditReader, AuditRecord

@@ -149,18 +149,18 @@ class Replayer:
     """Decides records of one log again; keeps the policy sets that it compiled."""
 
     def __init__(
-        self, place: Place, reader: AuditReader, subject: str | None, question: Path | None
+        self, place: Place, reader: AuditReader, person: str | None, question: Path | None
     ) -> None:
-        """`subject` and `question` are what the caller knows beyond the log.
+        """`person` (an id) and `question` are what the caller knows beyond the log.
 
         Raises:
             CommandError: the question cannot be read.
         """
         self._state: Final = place.settings.state.path
         self._has_ledger: Final = place.settings.ledger.kind == "sqlite"
-        self._subject: Final = subject
+        self._given_person: Final = person
         self._is_about: Final[Callable[[AuditRecord], bool] | None] = (
-            reader.is_about(subject) if subject else None
+            reader.is_about(person) if person else None
         )
         self._keys: Final = {key.name: key for key in reader.keys.living()}
         self._question: Final = None if question is None else _read_question(question)
@@ -207,13 +207,13 @@ class Replayer:
             return record.data_subject_id
         if not record.data_subject:
             return ""  # the question named nobody, or the log does not say whom
-        if self._subject is None or self._is_about is None:
+        if self._given_person is None or self._is_about is None:
             raise NotReplayedError(NO_PERSON)
         if record.key not in self._keys:
             raise NotReplayedError(NO_KEY)
         if not self._is_about(record):
             raise NotReplayedError(OTHER_PERSON)
-        return self._subject
+        return self._given_person
 
     def _linked(self, digest: str) -> LinkedProgram:
         if digest not in self._sets:
