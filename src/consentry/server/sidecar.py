@@ -99,14 +99,12 @@ class Sidecar:
         answers can be recorded, `callers` may call, `certificates` are shown where it is secure.
         """
         self._options, self._pages, self._http_services = options, pages, http_services
-        self._policies: Final = policies
-        self._ledger: Final = ledger
+        self._policies, self._ledger = policies, ledger
         self.can_record: Final = can_record
         self._probe: Final = is_ledger_usable or self._can_read_ledger
         self._is_draining, self._is_stopped = threading.Event(), threading.Event()
         # Held while the doors are closed; guards `_is_closed`.
-        self._stop_lock = threading.Lock()
-        self._is_closed = False
+        self._stop_lock, self._is_closed = threading.Lock(), False
         self.pools: Final = Pools(options, metrics)
         self.health: Final = Health()
         self.streams: Final = OpenStreams()

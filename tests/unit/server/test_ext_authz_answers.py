@@ -150,7 +150,9 @@ class Failing:
     def __init__(self, problem: Exception) -> None:
         self.problem = problem
 
-    def check_bytes(self, raw: bytes, *, correlation_id: str = "", at_least: int = 0) -> bytes:
+    def check_bytes(
+        self, raw: bytes, *, correlation_id: str = "", at_least: int = 0, caller: str = ""
+    ) -> bytes:
         raise self.problem
 
     def check_batch(self, items: object, *, at_least: int = 0) -> list[bytes | Exception]:

@@ -94,7 +94,9 @@ class AuthzenApi:
                     continue  # who may ask for itself alone finds itself alone
                 raise
         answers = self._decider.check_batch(
-            [(raw, call.correlation_id) for _, raw in questions], at_least=asked.at_least
+            [(raw, call.correlation_id) for _, raw in questions],
+            at_least=asked.at_least,
+            caller=call.caller.identity.name,
         )
         found = []
         for (candidate, _), answer in zip(questions, answers, strict=True):
@@ -115,6 +117,7 @@ class AuthzenApi:
             admitted(asked.question.SerializeToString(), call.caller),
             correlation_id=call.correlation_id,
             at_least=asked.at_least,
+            caller=call.caller.identity.name,
         )
         return tell_decision(wire.CheckResponse.FromString(raw))
 

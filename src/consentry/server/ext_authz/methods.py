@@ -63,6 +63,7 @@ class ExtAuthzMethods:
             raw = self._decider.check_bytes(
                 admitted(encode_question(question), call.caller),
                 correlation_id=_correlation_id(asked),
+                caller=call.caller.identity.name,
             )
         except NotPermittedError as problem:
             # The proxy itself may not ask this. Not raised: it might take an error for a yes.
