@@ -13,12 +13,15 @@ import grpc
 import jwt
 import pytest
 
+from consentry.app.main import run
 from consentry.app.settings_loading import load_settings
 from consentry.app.wiring import Application
+from consentry.consent.shared import SharedLedger
 from consentry.server.callers import Right
 from consentry.server.rights import METHOD_RIGHTS
 from consentry.v1 import authorization_pb2, consent_pb2, policy_pb2
 from tests.support.certificates import Authority, Certified, TokenIssuer, key_set, secured
+from tests.support.consent_events import gave
 
 POLICIES = """\
 mission "A shop" { controller "Shop Ltd" in "IE" }
@@ -118,6 +121,13 @@ class World:
                         "rights": [right.value],
                     }
                     for right in Right
+                }
+                | {
+                    "sidecar": {
+                        "certificates": [SPIFFE + "follow/all"],
+                        "tokens": [{"sub": "sidecar"}],
+                        "rights": ["follow", "read_consent", "write_consent", "erase"],
+                    }
                 },
             }
         )  # fmt: skip
@@ -285,6 +295,75 @@ def test_refusals_are_counted_by_cause_and_name_no_caller(world: World) -> None:
     }
 
     assert {"no_credential", "right"} <= counted
+
+
+def follower(world: World, folder: Path, **ledger: Any) -> Application:
+    settings = load_settings(
+        {
+            "policies": {"path": world.folder / "policies"},
+            "state": {"path": folder / "state"},
+            "ledger": {
+                "kind": "upstream", "bound_s": 10, "upstream_ca": world.folder / "ca.crt",
+            } | ledger,
+            "server": {"listen": [f"unix:{folder}/f.sock"], "health": None, "http": None},
+        }
+    )  # fmt: skip
+    made = Application(settings)
+    assert made.load_first().is_reloaded
+    return made
+
+
+def test_a_sidecar_follows_its_node_by_certificate_or_token(world: World, tmp_path: Path) -> None:
+    certificate, key = world.certified(SPIFFE + "follow/all").write(tmp_path, "sidecar")
+    token = tmp_path / "token"
+    token.write_text(world.issuer.token("sidecar") + "\n")
+    ways = [
+        {
+            "upstream": (world.mutual,), "upstream_certificate": certificate, "upstream_key": key,
+        },
+        {"upstream": (world.server,), "upstream_token": token},
+    ]  # fmt: skip
+    for number, way in enumerate(ways):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        sidecar = follower(world, folder, **way)
+        try:
+            sidecar.start()
+            assert isinstance(sidecar.ledger, SharedLedger)
+            assert sidecar.ledger.is_fresh()
+            [recorded] = sidecar.ledger.record(
+                [gave(number, data_subject_id="ada", idempotency_key=f"follow-{number}")]
+            )
+            assert recorded.position > 0
+            assert sidecar.ledger.wait_for(recorded.position, 20)
+        finally:
+            sidecar.close()
+
+
+def test_a_sidecar_that_may_not_follow_knows_nothing(world: World, tmp_path: Path) -> None:
+    certificate, key = world.certified(SPIFFE + "decide").write(tmp_path, "other")
+    sidecar = follower(
+        world, tmp_path, upstream=(world.mutual,), bound_s=0.5,
+        upstream_certificate=certificate, upstream_key=key,
+    )  # fmt: skip
+    try:
+        sidecar.start()
+        assert isinstance(sidecar.ledger, SharedLedger)
+        assert not sidecar.ledger.is_fresh()
+    finally:
+        sidecar.close()
+
+
+def test_commands_reach_a_sidecar_that_asks_who_calls(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(world.issuer.token("verify"))
+    shown = ["--ca", str(world.folder / "ca.crt"), "--token-file", str(token)]
+
+    assert run(["ledger", "verify", "--target", world.server, *shown]) == 0
+    assert run(["ledger", "verify", "--target", world.server, *shown[:2]]) == 4
+    assert "UNAUTHENTICATED" in capsys.readouterr().err
 
 
 def test_a_socket_has_its_mode(world: World) -> None:

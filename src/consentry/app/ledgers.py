@@ -14,6 +14,7 @@ from consentry.app.ledger.place import NO_POSTGRES
 from consentry.app.settings import LedgerSettings, Settings
 from consentry.app.state_folder import LEDGER_FILE, LEDGER_FOLDER
 from consentry.app.system import ProcessIds, SystemClock, steady_us
+from consentry.client.transport import bearer_credentials
 from consentry.consent.chain import Row
 from consentry.consent.errors import LedgerCorruptError, LedgerUnavailableError
 from consentry.consent.feed import FeedTimes
@@ -88,7 +89,7 @@ def open_ledger(
             ours.upstream,
             heartbeat_us=times.heartbeat_us,
             read_us=steady_us,
-            credentials=read_credentials(ours),
+            read_credentials=credentials_reader(ours),
         )
         return _share(ours, source, times, opening, clock=clock, metrics=metrics)
     return _open_postgres(ours, times, opening, clock=clock, ids=ids, metrics=metrics)
@@ -230,17 +231,38 @@ def watch_verifier(metrics: Metrics, verifier: Verifier) -> None:
     metrics.watch_gauge("ledger_damaged", lambda: verifier.progress.fault is not None)
 
 
-def read_credentials(settings: LedgerSettings) -> grpc.ChannelCredentials | None:
-    """What a connection to a node is secured with; None: nothing.
+def credentials_reader(
+    settings: LedgerSettings,
+) -> Callable[[], grpc.ChannelCredentials] | None:
+    """Reads what a connection to a node is secured with and shows; None: nothing.
+
+    It is read anew for each connection: certificates and tokens are renewed while we run.
 
     Raises:
-        OSError: a file cannot be read.
+        OSError: a file cannot be read now.
     """
-    if settings.upstream_ca is None:
+    authorities = settings.upstream_ca
+    if authorities is None:
         return None
-    key, certificate = settings.upstream_key, settings.upstream_certificate
-    return grpc.ssl_channel_credentials(
-        root_certificates=settings.upstream_ca.read_bytes(),
-        private_key=None if key is None else key.read_bytes(),
-        certificate_chain=None if certificate is None else certificate.read_bytes(),
+    key, certificate, token = (
+        settings.upstream_key,
+        settings.upstream_certificate,
+        settings.upstream_token,
     )
+
+    def read() -> grpc.ChannelCredentials:
+        made = grpc.ssl_channel_credentials(
+            root_certificates=authorities.read_bytes(),
+            private_key=None if key is None else key.read_bytes(),
+            certificate_chain=None if certificate is None else certificate.read_bytes(),
+        )
+        if token is None:
+            return made
+        return grpc.composite_channel_credentials(
+            made, bearer_credentials(lambda: token.read_text().strip())
+        )
+
+    read()
+    if token is not None:
+        token.read_text()
+    return read

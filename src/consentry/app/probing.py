@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
+from consentry.app.reaching import PLAIN, Reach
 from consentry.client import Client, ConsentryError, Subject, event
 from consentry.client.questions import Principal
 from consentry.model.consent import PROBE_PREFIX
@@ -61,7 +62,12 @@ class _Asked:
 
 
 def probe(
-    targets: Sequence[str], asked: ProbeQuestion, *, timeout_s: float, tell: Callable[[str], None]
+    targets: Sequence[str],
+    asked: ProbeQuestion,
+    *,
+    timeout_s: float,
+    tell: Callable[[str], None],
+    reach: Reach = PLAIN,
 ) -> list[Probed]:
     """Gives consent at the first sidecar, waits until all permit, withdraws, and times each.
 
@@ -72,7 +78,9 @@ def probe(
             its denials after the withdrawal would say nothing.
     """
     person = f"{PROBE_PREFIX}{uuid.uuid4().hex}"
-    clients = [Client(target, timeout_s=1.0) for target in targets]
+    clients = [
+        Client(target, timeout_s=1.0, tls=reach.tls, token=reach.token) for target in targets
+    ]
     try:
         with ThreadPoolExecutor(len(clients)) as pool:
             tell("recording consent")

@@ -114,6 +114,9 @@ class LedgerSettings(Section):
         default=None, description="upstream: certificate to show to the nodes."
     )
     upstream_key: Path | None = Field(default=None, description="upstream: its private key.")
+    upstream_token: Path | None = Field(
+        default=None, description="upstream: file with the bearer token to show, read at each call."
+    )
     bound_s: Annotated[float, Field(ge=0.2, le=60)] = Field(
         default=2.0,
         description="Shared: longest time after which an acknowledged change counts everywhere.",
@@ -132,6 +135,11 @@ class LedgerSettings(Section):
     def _fit(self) -> Self:
         if (self.kind == "upstream") != bool(self.upstream):
             raise ValueError("upstream: addresses of nodes belong to the kind upstream, and to it")
+        if (self.upstream_certificate is None) != (self.upstream_key is None):
+            raise ValueError("upstream_certificate, upstream_key: one needs the other")
+        shown = (self.upstream_certificate, self.upstream_token)
+        if self.upstream_ca is None and any(each is not None for each in shown):
+            raise ValueError("upstream_certificate, upstream_token: they need upstream_ca")
         return self
 
 

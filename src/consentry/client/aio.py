@@ -24,7 +24,7 @@ from consentry.client.metrics import ClientMetrics, NoMetrics
 from consentry.client.plan import Plan, PlanReader, SqlTable, plan_bytes
 from consentry.client.questions import PlanFields, QuestionFields, cache_key, question
 from consentry.client.stream import BROKEN
-from consentry.client.transport import Retry, Tls, open_aio_channel
+from consentry.client.transport import Retry, Tls, Token, open_aio_channel
 from consentry.v1 import authorization_pb2, consent_pb2
 
 
@@ -60,6 +60,7 @@ class AsyncClient:
         write_timeout_s: float = 5.0,
         on_error: Literal["deny", "raise"] = "deny",
         tls: Tls | None = None,
+        token: Token | None = None,
         retry: Retry | None = None,
         hedge_after_s: float | None = None,
         cache: CacheOptions | None = None,
@@ -73,7 +74,7 @@ class AsyncClient:
         self._hedge_after_s: Final = hedge_after_s
         self._metrics: Final = metrics or NoMetrics()
         self._count: Final = None if metrics is None else metrics.cached
-        self._channel: Final = channel or open_aio_channel(target, tls)
+        self._channel: Final = channel or open_aio_channel(target, tls, token)
         self._check: Final[Any] = self._channel.unary_unary(calls.CHECK)
         self._check_batch: Final[Any] = self._channel.unary_unary(calls.CHECK_BATCH)
         self._explain: Final[Any] = self._channel.unary_unary(calls.EXPLAIN)

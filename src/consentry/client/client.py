@@ -20,14 +20,15 @@ from consentry.client.metrics import ClientMetrics, NoMetrics
 from consentry.client.plan import Plan, SqlTable, plan_bytes, read_all
 from consentry.client.questions import PlanFields, QuestionFields, cache_key, question
 from consentry.client.stream import Streaming
-from consentry.client.transport import Retry, Tls, open_channel
+from consentry.client.transport import Retry, Tls, Token, open_channel
 from consentry.v1 import authorization_pb2, consent_pb2
 
 
 class Client:
     """Asks one sidecar. Safe under threads; make one and keep it.
 
-    `target` is `host:port` or `unix:/path`; `tls` makes the channel a safe one. `timeout_s` bounds
+    `target` is `host:port` or `unix:/path`; `tls` makes the channel a safe one. `token` (with it,
+    or on a Unix socket) is the bearer token of each call, or gives that of now. `timeout_s` bounds
     each call, further tries included. `on_error` says what `check` and `permits` do when no answer
     comes: deny (the default), or raise `ConsentryError`.
 
@@ -47,6 +48,7 @@ class Client:
         write_timeout_s: float = 5.0,
         on_error: Literal["deny", "raise"] = "deny",
         tls: Tls | None = None,
+        token: Token | None = None,
         retry: Retry | None = None,
         hedge_after_s: float | None = None,
         cache: CacheOptions | None = None,
@@ -60,7 +62,7 @@ class Client:
         self._hedge_after_s: Final = hedge_after_s
         self._metrics: Final = metrics or NoMetrics()
         self._count: Final = None if metrics is None else metrics.cached
-        self._channel: Final = channel or open_channel(target, tls)
+        self._channel: Final = channel or open_channel(target, tls, token)
         self._check: Final[Any] = self._channel.unary_unary(calls.CHECK)
         self._check_batch: Final[Any] = self._channel.unary_unary(calls.CHECK_BATCH)
         self._explain: Final[Any] = self._channel.unary_unary(calls.EXPLAIN)

@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 import grpc
 
 from consentry.client.errors import ConsentryError
+from consentry.client.transport import Tls, Token, open_channel
 from consentry.v1 import consent_pb2, consent_pb2_grpc
 
 _Request = TypeVar("_Request")
@@ -33,10 +34,15 @@ class LedgerKeeper:
     """One sidecar, for whoever keeps its ledger; each call may take `timeout_s`."""
 
     def __init__(
-        self, target: str, *, timeout_s: float = 60.0, channel: grpc.Channel | None = None
+        self,
+        target: str,
+        *,
+        timeout_s: float = 60.0,
+        tls: Tls | None = None,
+        token: Token | None = None,
+        channel: grpc.Channel | None = None,
     ) -> None:
-        options = [("grpc.enable_http_proxy", 0)]
-        self._channel: Final = channel or grpc.insecure_channel(target, options=options)
+        self._channel: Final = channel or open_channel(target, tls, token)
         self._stub: Final = consent_pb2_grpc.ConsentServiceStub(self._channel)
         self._timeout_s: Final = timeout_s
 

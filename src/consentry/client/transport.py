@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
@@ -54,24 +55,67 @@ class Retry:
 NO_RETRY: Final = Retry(attempts=1)
 
 
-def open_channel(target: str, tls: Tls | None) -> grpc.Channel:
-    """A channel to `host:port` or `unix:/path`."""
-    if tls is None:
+Token: TypeAlias = str | Callable[[], str]
+"""A bearer token, or what gives the one of now: asked at each call, so it must be quick."""
+
+
+def open_channel(target: str, tls: Tls | None, token: Token | None = None) -> grpc.Channel:
+    """A channel to `host:port` or `unix:/path`.
+
+    Raises:
+        ValueError: a token would be sent in the clear.
+    """
+    made = _credentials(target, tls, token)
+    if made is None:
         return grpc.insecure_channel(target, options=_options(tls))
-    return grpc.secure_channel(target, _credentials(tls), options=_options(tls))
+    return grpc.secure_channel(target, made, options=_options(tls))
 
 
-def open_aio_channel(target: str, tls: Tls | None) -> grpc.aio.Channel:
+def open_aio_channel(target: str, tls: Tls | None, token: Token | None = None) -> grpc.aio.Channel:
     """As `open_channel`, for the running event loop."""
-    if tls is None:
+    made = _credentials(target, tls, token)
+    if made is None:
         return grpc.aio.insecure_channel(target, options=_options(tls))
-    return grpc.aio.secure_channel(target, _credentials(tls), options=_options(tls))
+    return grpc.aio.secure_channel(target, made, options=_options(tls))
 
 
-def _credentials(tls: Tls) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials(
-        root_certificates=tls.roots, private_key=tls.key, certificate_chain=tls.certificate
-    )
+def _credentials(
+    target: str, tls: Tls | None, token: Token | None
+) -> grpc.ChannelCredentials | None:
+    made = None
+    if tls is not None:
+        made = grpc.ssl_channel_credentials(
+            root_certificates=tls.roots, private_key=tls.key, certificate_chain=tls.certificate
+        )
+    if token is None:
+        return made
+    if made is None:
+        if not target.startswith("unix:"):
+            raise ValueError("a token is sent over TLS or a Unix socket only: give tls")
+        made = grpc.local_channel_credentials(grpc.LocalConnectionType.UDS)
+    return grpc.composite_channel_credentials(made, bearer_credentials(token))
+
+
+def bearer_credentials(token: Token) -> grpc.CallCredentials:
+    """What puts a token into each call of a channel that nobody listens in to."""
+    return grpc.metadata_call_credentials(_Bearer(token), name="bearer")
+
+
+class _Bearer(grpc.AuthMetadataPlugin):
+    """Puts the token into each call."""
+
+    def __init__(self, token: Token) -> None:
+        self._token: Final = token
+
+    def __call__(
+        self, _context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback
+    ) -> None:
+        try:
+            token = self._token if isinstance(self._token, str) else self._token()
+        except Exception as problem:  # noqa: BLE001  # the call fails then, and says no more
+            callback((), problem)
+        else:
+            callback((("authorization", f"Bearer {token}"),), None)
 
 
 def _options(tls: Tls | None) -> list[tuple[str, Any]]:

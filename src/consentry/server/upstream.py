@@ -81,7 +81,8 @@ class _Stubs:
 class UpstreamSource:
     """Ledger nodes at `targets`, used one at a time; may be used from any thread.
 
-    Without `credentials` the connections are plain: for the same host, or a mesh that encrypts.
+    `read_credentials` gives what the next connection is secured with and shows; without it they are
+    plain: for the same host, or a mesh that encrypts.
     Locks: `_lock` guards which node is used and its connection.
     """
 
@@ -91,10 +92,10 @@ class UpstreamSource:
         *,
         heartbeat_us: int,
         read_us: Callable[[], int],
-        credentials: grpc.ChannelCredentials | None = None,
+        read_credentials: Callable[[], grpc.ChannelCredentials] | None = None,
     ) -> None:
         self._targets: Final = tuple(targets)
-        self._credentials: Final = credentials
+        self._read_credentials: Final = read_credentials
         self._heartbeat_us: Final = heartbeat_us
         self._read_us: Final = read_us
         self._lock = threading.Lock()
@@ -183,12 +184,17 @@ class UpstreamSource:
                 raise LedgerUnavailableError("the ledger is closed")
             if self._stubs is None:
                 target = self._targets[self._index % len(self._targets)]
-                if self._credentials is None:
-                    channel = grpc.insecure_channel(target, options=_OPTIONS)
-                else:
-                    channel = grpc.secure_channel(target, self._credentials, options=_OPTIONS)
-                self._stubs = _Stubs(channel)
+                self._stubs = _Stubs(self._open(target))
             return self._stubs
+
+    def _open(self, target: str) -> grpc.Channel:
+        if self._read_credentials is None:
+            return grpc.insecure_channel(target, options=_OPTIONS)
+        try:
+            made = self._read_credentials()
+        except OSError as problem:
+            raise LedgerUnavailableError("what secures the connection cannot be read") from problem
+        return grpc.secure_channel(target, made, options=_OPTIONS)
 
     def give_up(self, stubs: _Stubs) -> None:
         """Uses the next node from now on, unless somebody has given this one up before."""

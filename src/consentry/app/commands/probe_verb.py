@@ -9,6 +9,7 @@ from typing import Final
 from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
 from consentry.app.output import err, out
 from consentry.app.probing import Probed, ProbeError, ProbeQuestion, metrics_text, probe
+from consentry.app.reaching import add_reach, reach_of
 from consentry.client.questions import Principal
 
 _EXAMPLES: Final = """\
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--timeout-s", type=float, default=15.0, metavar="S", help="give up after (default: 15)")
     add("--metrics-file", type=Path, metavar="FILE", help="write the times there for Prometheus")
     add("--json", action="store_true", help="report as JSON")
+    add_reach(parser)
     return parser
 
 
@@ -84,7 +86,11 @@ def run(options: argparse.Namespace) -> int:
             asked,
             timeout_s=options.timeout_s,
             tell=lambda text: None if options.json else err().line(f"{text} …"),
+            reach=reach_of(options),
         )
+    except (OSError, ValueError) as problem:
+        err().line(f"consentry probe: {problem}")
+        return ExitCode.USAGE
     except ProbeError as problem:
         err().line(f"consentry probe: {problem}")
         return ExitCode.FINDINGS

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
 from consentry.app.output import err, out
+from consentry.app.reaching import add_reach
 
 _EXAMPLES: Final = """\
 examples:
@@ -37,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     get = actions.add_parser("get", help="fetch the receipt of one event from a sidecar")
     get.add_argument("--target", required=True, metavar="ADDRESS", help="the sidecar")
+    add_reach(get)
     get.add_argument("--subject", required=True, metavar="ID", help="the data subject's id")
     get.add_argument("--event", required=True, metavar="ID", help="the event's id")
     show = actions.add_parser("show", help="tell what a receipt says")
@@ -75,7 +77,7 @@ def _get(options: argparse.Namespace) -> int:
     from consentry.app.ledger.place import told_errors  # noqa: PLC0415 (not for help)
     from consentry.app.ledger.remote import sidecar_at  # noqa: PLC0415 (as above)
 
-    with told_errors("receipt get") as status, sidecar_at(options.target) as client:
+    with told_errors("receipt get") as status, sidecar_at(options) as client:
         out().line(client.get_receipt(options.subject, options.event).receipt)
     return status[0]
 

@@ -38,7 +38,7 @@ def add_head(parser: argparse.ArgumentParser) -> None:
 def verify(options: argparse.Namespace) -> ExitCode:
     """0 where all of it holds, 1 where something does not."""
     if options.target:
-        return verify_remote(options.target, as_json=options.json)
+        return verify_remote(options)
     place = find_place(options)
     expected = parse_head(options.expect) if options.expect else None
     anchor = None if options.no_anchor else find_anchor(place.anchor)

@@ -35,7 +35,7 @@ def add_erase(parser: argparse.ArgumentParser) -> None:
 def erase(options: argparse.Namespace) -> ExitCode:
     """Says how many events are nobody's now."""
     if options.target:
-        with sidecar_at(options.target) as client:
+        with sidecar_at(options) as client:
             answer = client.erase_personal_data(options.subject, with_rights=options.with_rights)
             count = answer.erased_count
     else:

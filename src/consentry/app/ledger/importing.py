@@ -228,7 +228,7 @@ def read_map(path: Path | None) -> SignalMap:
 @contextmanager
 def _recorder(options: argparse.Namespace) -> Iterator[Recorder]:
     if options.target:
-        with sidecar_at(options.target) as client:
+        with sidecar_at(options) as client:
             yield RemoteRecorder(client)
         return
     from consentry.app.settings_loading import SettingsError, load_settings  # noqa: PLC0415

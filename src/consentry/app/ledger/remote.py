@@ -12,6 +12,7 @@ from typing import Any, Final
 from consentry.app.exit_codes import ExitCode
 from consentry.app.ledger.place import CommandError
 from consentry.app.output import ProgressBar, counted, err, out
+from consentry.app.reaching import add_reach, reach_of
 from consentry.client import ConsentryError
 from consentry.client.keeper import LedgerKeeper, RefusedError
 from consentry.model.consent import ConsentEvent
@@ -22,30 +23,36 @@ _EVENT_FIELD: Final = re.compile(r"events\[(\d+)\]\.?(.*)")
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
-    """The flag that names a running sidecar."""
+    """The flags that name a running sidecar and say who asks."""
     parser.add_argument(
         "--target", metavar="ADDRESS", help="ask the running sidecar at this address instead"
     )
+    add_reach(parser)
 
 
 @contextmanager
-def sidecar_at(target: str) -> Iterator[LedgerKeeper]:
+def sidecar_at(options: argparse.Namespace) -> Iterator[LedgerKeeper]:
     """A client whose failures end the command.
 
     Raises:
-        CommandError: no answer came.
+        CommandError: no answer came, or what the flags name cannot be used.
     """
-    with LedgerKeeper(target) as client:
+    try:
+        reach = reach_of(options)
+        keeper = LedgerKeeper(options.target, tls=reach.tls, token=reach.token)
+    except (OSError, ValueError) as problem:
+        raise CommandError(str(problem), ExitCode.USAGE) from problem
+    with keeper as client:
         try:
             yield client
         except ConsentryError as problem:
             raise CommandError(str(problem), ExitCode.LEDGER) from problem
 
 
-def verify_remote(target: str, *, as_json: bool) -> ExitCode:
+def verify_remote(options: argparse.Namespace) -> ExitCode:
     """Lets the sidecar walk its chain anew and follows it."""
     bar = ProgressBar("verifying")
-    with sidecar_at(target) as client:
+    with sidecar_at(options) as client:
         answer = client.verify_ledger(again=True)
         while not answer.HasField("ended_at"):
             bar(answer.verified_position, answer.ledger_position)
@@ -60,7 +67,7 @@ def verify_remote(target: str, *, as_json: bool) -> ExitCode:
     }
     if answer.HasField("fault"):
         found |= {"position": answer.fault.position or None, "fault": answer.fault.code}
-    if as_json:
+    if options.json:
         out().json(found)
     elif answer.HasField("fault"):
         where = f" at position {answer.fault.position}" if answer.fault.position else ""
