@@ -34,10 +34,22 @@ from consentry.diagnostics.span import Source
 from consentry.lang.parse import parse_module
 from consentry.pdp.sources import read_packs
 from consentry.pdp.translations import read_pack_translations, texts_in
+from consentry.telemetry.metric_names import GAUGES
 from consentry.telemetry.metrics import Metrics
 
 DOCS = Path(__file__).resolve().parent
 MADE = "<!-- Written by docs/generate.py; change the code it is told from. -->"
+METRICS_NOTE = """\
+`consentry probe` measures `consentry_withdrawal_to_deny_seconds` from outside, and writes it for a
+collector of text files.
+
+In OpenMetrics, buckets of `consentry_decision_seconds` carry their newest decision as an exemplar:
+its `decision_id`, which finds it in the decision log, and its `trace_id` where it is traced.
+Prometheus keeps them with `--enable-feature=exemplar-storage`.
+
+Labels are closed sets: purposes and actions that the policy set does not know count as `other`. One
+metric has at most `metrics.max_series` series; what comes after is counted in a series where every
+label is `other`."""
 VOCABULARY = """\
 What the pack `core` declares, which every policy set has. `as` maps a field to a data category and
 a purpose to a data use: those of the fideslang taxonomy, 3.1, described in our own words, and a few
@@ -130,6 +142,13 @@ def metric_rows() -> Iterator[str]:
     metrics.refused.cell("check").add()
     metrics.proxy_requests.cell("permit").add()
     metrics.http_calls.cell("authzen_evaluation", "200").add()
+    for labels in (metrics.grpc_started, metrics.grpc_handled):
+        labels.cell(*labels.labels)
+    metrics.grpc_handling_seconds.histogram(*metrics.grpc_handling_seconds.labels)
+    for name in GAUGES:
+        metrics.watch_gauge(name, lambda: 0.0)
+    metrics.watch_queue("check", lambda: 0)
+    metrics.watch_in_flight("check", lambda: 0)
     metrics.set_policy("0" * 64)
     for family in metrics.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
@@ -142,6 +161,7 @@ def metrics_page() -> str:
     head = ["# Metrics", "", "Served at `/metrics`, in the text format and in OpenMetrics.", ""]
     table = ["| name | type | labels | what to do with it |", "| --- | --- | --- | --- |"]
     note = ["", "Process and Python metrics (`process_*`, `python_gc_*`) stand beside them.", ""]
+    note += [*METRICS_NOTE.split("\n"), ""]
     return "\n".join([MADE, "", *head, *table, *metric_rows(), *note])
 
 

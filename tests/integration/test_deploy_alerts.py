@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from consentry.telemetry.metrics import GAUGES, Metrics
+from consentry.telemetry.metric_names import GAUGES
+from consentry.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"

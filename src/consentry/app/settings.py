@@ -23,7 +23,7 @@ from consentry.app.settings_callers import (
 from consentry.app.settings_doors import AuthzenSettings, EnvoySettings
 from consentry.app.settings_pages import PreferenceSettings, StatementSettings
 from consentry.app.settings_section import Section
-from consentry.app.telemetry_settings import AuditSettings
+from consentry.app.telemetry_settings import AuditSettings, MetricsSettings
 
 ENV_PREFIX: Final = "CONSENTRY_"
 
@@ -242,6 +242,7 @@ class Settings(BaseSettings):
     authzen: AuthzenSettings = AuthzenSettings()
     cache: CacheSettings = CacheSettings()
     audit: AuditSettings = AuditSettings()
+    metrics: MetricsSettings = MetricsSettings()
     receipts: ReceiptSettings = ReceiptSettings()
     statement: StatementSettings = StatementSettings()
     preferences: PreferenceSettings = PreferenceSettings()

@@ -13,6 +13,15 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 FACT_OWNERS: Final = ("principal", "subject", "recipient", "resource", "context", "signals")
 
 
+class MetricsSettings(Section):
+    """What is told at /metrics."""
+
+    max_series: Annotated[int, Field(ge=64)] = Field(
+        default=2_000,
+        description="Most series of one metric; the rest are counted as one, `other`.",
+    )
+
+
 class AuditSettings(Section):
     """The decision log."""
 

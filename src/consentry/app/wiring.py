@@ -105,7 +105,9 @@ class Application:
         handles = new_handles() if part is None else part.handles
         state = settings.state.path
         make_state_folders(state)
-        self.metrics = Metrics(version=told_version)
+        # Workers' series are put together: each has its share of what may be.
+        most = settings.metrics.max_series // settings.server.workers
+        self.metrics = Metrics(version=told_version, max_series=most)
         self.audit = open_audit(
             settings, self.metrics, clock, None if part is None else part.number
         )

@@ -47,7 +47,8 @@ from consentry.pdp.patience import Patience
 from consentry.pdp.ports import DecisionLog, Ledger, Policies
 from consentry.pdp.snapshot import Snapshot
 from consentry.telemetry.cells import OTHER
-from consentry.telemetry.metrics import CACHE_RESULTS, Metrics
+from consentry.telemetry.metric_names import CACHE_RESULTS
+from consentry.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +99,13 @@ class DecisionPoint:
         self._monotonic_s = clock.monotonic_s
         self._new_id = ids.new_id
         self._count = {r: metrics.cache_requests.cell(r).add for r in CACHE_RESULTS}
-        self._time = {r: metrics.decision_seconds.histogram(r).observe for r in CACHE_RESULTS}
+        self._time = {
+            r: metrics.decision_seconds.histogram(r).observe_by_name for r in CACHE_RESULTS
+        }
         policies.on_change(self._forget)
         metrics.watch_gauge("cache_entries", self.cache.__len__)
+        metrics.watch_gauge("cache_bytes", lambda: self.cache.size_bytes)
+        metrics.watch_counter("cache_evicted", lambda: self.cache.evicted_count)
         metrics.watch_gauge("ledger_position", ledger.position)
         metrics.watch_gauge("consent_age_seconds", self._age_s)
 
@@ -213,7 +218,7 @@ class DecisionPoint:
                 entry.audit, now_us, decision_id, position, correlation_id, result == "hit",
                 caller, "",
             )  # fmt: skip
-        self._time[result](self._monotonic_s() - began_s)
+        self._time[result]((self._monotonic_s() - began_s, decision_id, "", now_us))
         return entry.answer + moment
 
     def _make(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -79,7 +79,7 @@ class LiveProof:
 
     def _withdrawals(self) -> Speed:
         histogram = self._metrics.consent_record_seconds.histogram(EventKind.WITHDRAWN.value)
-        counts, _ = histogram.read()
+        counts = histogram.read().counts
         total = sum(counts)
         if total < LEAST:
             return Speed(count=total)
@@ -90,7 +90,7 @@ class LiveProof:
         )
 
 
-def _within(counts: list[int], bounds: tuple[float, ...], share: float) -> float | None:
+def _within(counts: Sequence[int], bounds: tuple[float, ...], share: float) -> float | None:
     """The least bound within which so many were; None: beyond all bounds."""
     wanted, seen = share * sum(counts), 0
     for bound, count in zip(bounds, counts, strict=False):

@@ -10,10 +10,12 @@ never for counting. None is held while another is taken.
 from __future__ import annotations
 
 import itertools
+import operator
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 OTHER: Final = "other"
 """Label value of every series past a family's cap."""
@@ -97,15 +99,31 @@ class CounterFamily:
             yield values, cell.value()
 
 
+Observed: TypeAlias = tuple[float, str, str, int]
+"""One observation told by name: its value, decision id, trace id (or empty) and time in us."""
+
+
 class _Shard:
     """What one thread observed. Only that thread writes it."""
 
-    __slots__ = ("counts", "thread", "total")
+    __slots__ = ("counts", "newest", "thread", "total")
 
     def __init__(self, thread: threading.Thread | None, size: int) -> None:
         self.thread = thread
         self.counts = [0] * size
         self.total = 0.0
+        self.newest: list[Observed | None] = [None] * size
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A histogram as of one moment: observations in each bucket (not cumulative, the last without
+    bound), their sum, and the newest of each bucket that was told by name.
+    """
+
+    counts: tuple[int, ...]
+    total: float
+    newest: tuple[Observed | None, ...]
 
 
 class Histogram:
@@ -133,6 +151,18 @@ class Histogram:
         shard.counts[bisect_left(self.bounds, value)] += 1
         shard.total += value
 
+    def observe_by_name(self, observed: Observed) -> None:
+        """Count one observation, and remember it as the newest of its bucket."""
+        try:
+            shard: _Shard = self._local.shard
+        except AttributeError:
+            shard = self._join()
+        value = observed[0]
+        index = bisect_left(self.bounds, value)
+        shard.counts[index] += 1
+        shard.total += value
+        shard.newest[index] = observed
+
     def _join(self) -> _Shard:
         shard = _Shard(threading.current_thread(), len(self.bounds) + 1)
         with self._lock:
@@ -140,8 +170,8 @@ class Histogram:
         self._local.shard = shard
         return shard
 
-    def read(self) -> tuple[list[int], float]:
-        """Observations in each bucket (not cumulative, the last without bound) and their sum."""
+    def read(self) -> Reading:
+        """All that was observed so far."""
         with self._lock:
             alive = []
             for shard in self._shards:
@@ -153,13 +183,20 @@ class Histogram:
             seen = _Shard(None, len(self.bounds) + 1)
             for shard in (self._ended, *alive):
                 _add_shard(seen, shard)
-        return seen.counts, seen.total
+        return Reading(tuple(seen.counts), seen.total, tuple(seen.newest))
 
 
 def _add_shard(into: _Shard, shard: _Shard) -> None:
     for index, count in enumerate(shard.counts):
         into.counts[index] += count
     into.total += shard.total
+    into.newest = [_newer(*pair) for pair in zip(into.newest, shard.newest, strict=True)]
+
+
+def _newer(one: Observed | None, other: Observed | None) -> Observed | None:
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=operator.itemgetter(3))
 
 
 class HistogramFamily:
@@ -187,10 +224,9 @@ class HistogramFamily:
                 values = self._overflow
             return self._histograms.setdefault(values, Histogram(self.bounds))
 
-    def series(self) -> Iterator[tuple[tuple[str, ...], list[int], float]]:
-        """Label values, bucket counts and sum of every series, as of now."""
+    def series(self) -> Iterator[tuple[tuple[str, ...], Reading]]:
+        """Label values and reading of every series, as of now."""
         with self._lock:
             histograms = list(self._histograms.items())
         for values, histogram in histograms:
-            counts, total = histogram.read()
-            yield values, counts, total
+            yield values, histogram.read()

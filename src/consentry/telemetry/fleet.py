@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 LARGEST: Final = frozenset(
     {
@@ -22,6 +23,7 @@ LARGEST: Final = frozenset(
         "consentry_consent_age_seconds",
         "consentry_feed_lag_seconds",
         "consentry_policy_loaded_timestamp_seconds",
+        "consentry_audit_failing",
         "process_max_fds",
     }
 )
@@ -29,12 +31,13 @@ SMALLEST: Final = frozenset(
     {
         "consentry_feed_connected",
         "consentry_policy_confirmed_timestamp_seconds",
+        "consentry_certificate_expiry_timestamp_seconds",
         "process_start_time_seconds",
     }
 )
 _ADDED: Final = frozenset({"counter", "histogram", "summary"})
 
-_Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+_Series = dict[tuple[str, tuple[tuple[str, str], ...]], tuple[float, Exemplar | None]]
 
 
 def merge(groups: Iterable[Sequence[Metric]]) -> list[Metric]:
@@ -47,14 +50,23 @@ def merge(groups: Iterable[Sequence[Metric]]) -> list[Metric]:
         join = _rule(kept)
         for sample in metric.samples:
             key = (sample.name, tuple(sorted(sample.labels.items())))
-            before = series.get(key)
-            series[key] = sample.value if before is None else join(before, sample.value)
+            value, exemplar = series.get(key, (None, None))
+            series[key] = (
+                sample.value if value is None else join(value, sample.value),
+                _newer(exemplar, sample.exemplar),
+            )
     merged = []
     for metric, series in families.values():
-        for (name, labels), value in series.items():
-            metric.add_sample(name, dict(labels), value)
+        for (name, labels), (value, exemplar) in series.items():
+            metric.add_sample(name, dict(labels), value, exemplar=exemplar)
         merged.append(metric)
     return merged
+
+
+def _newer(one: Exemplar | None, other: Exemplar | None) -> Exemplar | None:
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=lambda exemplar: float(exemplar.timestamp or 0))
 
 
 def _rule(metric: Metric) -> Callable[[float, float], float]:

@@ -23,131 +23,27 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar, Timestamp
 
-from consentry.telemetry.cells import Amount, Cell, CounterFamily, HistogramFamily
+from consentry.telemetry.cells import (
+    Amount,
+    Cell,
+    CounterFamily,
+    HistogramFamily,
+    Observed,
+)
+from consentry.telemetry.metric_names import (
+    CACHE_RESULTS,
+    CALL_BOUNDS_S,
+    COMMIT_BOUNDS_S,
+    COUNTERS,
+    DECISION_BOUNDS_S,
+    GAUGES,
+    MAX_SERIES,
+    PREFIX,
+)
 
 log = logging.getLogger(__name__)
-
-PREFIX: Final = "consentry"
-MAX_SERIES: Final = 2_000
-
-# A hit takes about 2 us, a miss about 10, a read of an unseen person about 100.
-DECISION_BOUNDS_S: Final = (
-    2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 1.0,
-)  # fmt: skip
-CALL_BOUNDS_S: Final = (
-    1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
-)  # fmt: skip
-
-COMMIT_BOUNDS_S: Final = (
-    1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0,
-)  # fmt: skip
-
-CACHE_RESULTS: Final = ("hit", "miss", "stale", "bypass")
-"""hit: answered from memory; miss: unknown question; stale: known, but a version moved or its time
-was up; bypass: the cache is off or the question is not one to keep."""
-
-COUNTERS: Final[dict[str, str]] = {
-    "decisions": "Answers given. Watch for a jump in deny; the reason says where to look first.",
-    "cache_requests": (
-        "Checks by what the answer cache had. A falling share of hits means more CPU a check:"
-        " look for reloads, for a busy ledger, or for callers that put changing facts in requests."
-    ),
-    "cache_mismatch": (
-        "Cached answers that differed from a fresh one in compare mode. Anything above 0 is a bug:"
-        " switch the cache off and report it."
-    ),
-    "policy_load": (
-        "Attempts to load the policy set. Failed means that the last good set still decides:"
-        " read the log event policy_refused."
-    ),
-    "evaluation_errors": (
-        "Checks that failed inside the sidecar and were answered with an error, which callers read"
-        " as deny. Anything above 0 is a bug: report it with the log event evaluation_failed."
-    ),
-    "audit_records": "Decision log records stored; compare with consentry_decisions.",
-    "audit_sampled_out": (
-        "Decision log records left out by sampling, as the settings say. Decisions = records +"
-        " sampled out + dropped + waiting."
-    ),
-    "audit_withheld": (
-        "Calls that had no answer because their record could not be made durable (strict mode)."
-        " Callers read it as deny: look at the disk under the decision log."
-    ),
-    "audit_dropped": (
-        "Decision log records lost because the sink was slow or failing. Alert on any increase:"
-        " check the disk under the decision log."
-    ),
-    "refused": (
-        "Calls refused at the door, by class. A steady rate means that the limits are too small"
-        " for the load: add sidecars or raise them."
-    ),
-    "callers_refused": (
-        "Callers refused, by cause: who they are was not proven, or they may not do this. A jump"
-        " after a rollout is a missing right; a steady trickle is somebody trying doors."
-    ),
-    "proxy_requests": (
-        "Requests that a proxy asked about, by outcome. Unmapped or invalid: a route that a mapping"
-        " lacks, or a client that plays tricks with paths. Unavailable: not decided, so refused."
-    ),
-    "http_calls": (
-        "Calls over HTTP that asked or recorded, by method and status. 5xx: not ready, or a bug"
-        " with an id in the log; 429: more at once than the pools take."
-    ),
-    "consent_events": (
-        "Consent events recorded, by kind. No withdrawals for long while grants arrive is a sign"
-        " of a broken form."
-    ),
-}
-
-GAUGES: Final[dict[str, str]] = {
-    "cache_entries": "Answers held in memory. At its bound while hits fall: raise the bound.",
-    "certificate_expiry_timestamp_seconds": (
-        "When the certificate that ports show ends. Alert a week before: a new one was not issued,"
-        " or cannot be used (see the log event certificate_refused)."
-    ),
-    "consent_age_seconds": (
-        "Age of the consent data that answers use. Alert when it nears the freshness bound."
-    ),
-    "feed_connected": (
-        "1 while the shared ledger is heard. At 0 for longer than the freshness bound, what needs"
-        " consent is denied: look at the ledger's server and at the network to it."
-    ),
-    "feed_lag_seconds": (
-        "How long the newest consent event was under way from its recording to this sidecar, by two"
-        " machines' clocks. Growing: the ledger's server or the network is slow."
-    ),
-    "ledger_position": (
-        "Position of the newest consent event this sidecar has seen. Sidecars that differ for"
-        " longer than the bound are cut off."
-    ),
-    "ledger_verified_position": (
-        "Everything up to here was verified since the start. At rest below the ledger's position:"
-        " the walk was stopped, see the log."
-    ),
-    "ledger_damaged": (
-        "1 where the ledger was found damaged or changed; nothing is served from it then. Page."
-    ),
-    "ledger_space_short": (
-        "1 where the disk is full and only withdrawals and the like are recorded. Page."
-    ),
-    "watchers": (
-        "Caches at the callers' side that follow this sidecar. At 0 while callers keep answers,"
-        " they ask for every one."
-    ),
-    "audit_queue_depth": "Decision log records waiting to be written; growing means a slow sink.",
-    "audit_failing": (
-        "1 while the decision log's sink refuses or hangs. In buffered mode records are lost once"
-        " the buffer is full; in strict mode nothing is answered until it is well."
-    ),
-    "policy_loaded_timestamp_seconds": (
-        "When the active policy set was loaded. Compare with your last rollout."
-    ),
-    "policy_confirmed_timestamp_seconds": (
-        "When the active policy set was last seen to agree with its source. Old means that a newer"
-        " set is being refused or the source cannot be read."
-    ),
-}
 
 
 class CountedLog(Protocol):
@@ -210,6 +106,7 @@ class Metrics(Collector):
         )
         self.decision_seconds = HistogramFamily("cache", bounds=DECISION_BOUNDS_S)
         self.cache_requests = CounterFamily("result")
+        self.cache_evicted: Callable[[], float] = float
         self.cache_mismatch = CounterFamily()
         self.policy_load = CounterFamily("result")
         self.evaluation_errors = CounterFamily()
@@ -259,6 +156,15 @@ class Metrics(Collector):
         with self._lock:
             self._gauges[name] = read
 
+    def watch_counter(self, name: str, read: Callable[[], float]) -> None:
+        """Read `name`, a counter of `COUNTERS` that is kept elsewhere, from `read` at each scrape.
+
+        Raises:
+            KeyError: there is no such counter.
+        """
+        COUNTERS[name]
+        setattr(self, name, read)
+
     def watch_audit(self, audit: CountedLog) -> None:
         """Report what `audit` stores, drops and still holds, and whether it can."""
         self.audit_records = audit.written
@@ -306,11 +212,12 @@ class Metrics(Collector):
 
     def _collect_counters(self) -> Iterator[Metric]:
         for name, text in COUNTERS.items():
-            source: CounterFamily | Amount = getattr(self, name)
-            if isinstance(source, Amount):
-                yield CounterMetricFamily(f"{PREFIX}_{name}", text, value=source.value())
-            else:
+            source: CounterFamily | Amount | Callable[[], float] = getattr(self, name)
+            if isinstance(source, CounterFamily):
                 yield _counter(f"{PREFIX}_{name}", text, source)
+            else:
+                read = source.value if isinstance(source, Amount) else source
+                yield CounterMetricFamily(f"{PREFIX}_{name}", text, value=read())
         yield _counter(
             "grpc_server_started", "Calls begun, by method; the base of error rates.",
             self.grpc_started,
@@ -384,11 +291,23 @@ def _counter(name: str, text: str, family: CounterFamily) -> Metric:
 
 def _histogram(name: str, text: str, family: HistogramFamily) -> Metric:
     metric = HistogramMetricFamily(name, text, labels=family.labels)
-    for values, counts, total in family.series():
+    bounds = (*map(repr, family.bounds), "+Inf")
+    for values, read in family.series():
         running = 0
-        buckets: list[tuple[str, float]] = []
-        for bound, count in zip((*map(repr, family.bounds), "+Inf"), counts, strict=True):
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+        for bound, count, observed in zip(bounds, read.counts, read.newest, strict=True):
             running += count
-            buckets.append((bound, running))
-        metric.add_metric(values, buckets, total)
+            if observed is None:
+                buckets.append((bound, running))
+            else:
+                buckets.append((bound, running, _exemplar(observed)))
+        metric.add_metric(values, buckets, read.total)
     return metric
+
+
+def _exemplar(observed: Observed) -> Exemplar:
+    value, decision_id, trace_id, at_us = observed
+    labels = {"decision_id": decision_id}
+    if trace_id:
+        labels["trace_id"] = trace_id
+    return Exemplar(labels, value, Timestamp(*divmod(at_us * 1_000, 10**9)))

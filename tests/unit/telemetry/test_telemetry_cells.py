@@ -94,10 +94,11 @@ def test_histogram_loses_no_observation_under_threads(eager_switching: None) -> 
 
     run_in_threads(lambda: histogram.observe(1.5))
 
-    counts, total = histogram.read()
-    assert counts == [0, THREADS * TIMES, 0]
+    first = histogram.read()
+    counts, total = first.counts, first.total
+    assert counts == (0, THREADS * TIMES, 0)
     assert total == 1.5 * THREADS * TIMES
-    assert histogram.read() == (counts, total)
+    assert histogram.read() == first
 
 
 def test_histogram_keeps_what_ended_threads_saw_without_keeping_the_threads() -> None:
@@ -107,9 +108,9 @@ def test_histogram_keeps_what_ended_threads_saw_without_keeping_the_threads() ->
         thread.start()
         thread.join()
 
-    counts, _ = histogram.read()
+    counts = histogram.read().counts
 
-    assert counts == [10, 0]
+    assert counts == (10, 0)
     assert histogram._shards == []
 
 
@@ -118,7 +119,7 @@ def test_histogram_bound_is_inclusive() -> None:
     for value in (1.0, 1.1, 2.0, 2.1):
         histogram.observe(value)
 
-    assert histogram.read()[0] == [1, 2, 1]
+    assert histogram.read().counts == (1, 2, 1)
 
 
 def test_family_stops_making_series_at_its_cap() -> None:
@@ -141,3 +142,17 @@ def test_family_gives_the_same_cell_for_the_same_labels() -> None:
 def test_family_refuses_a_wrong_number_of_labels() -> None:
     with pytest.raises(ValueError, match="expected 1"):
         CounterFamily("a").cell("x", "y")
+
+
+def test_newest_observation_of_a_bucket_is_told_by_its_name() -> None:
+    histogram = Histogram((1.0, 2.0))
+    histogram.observe_by_name((0.5, "old", "", 1))
+    histogram.observe_by_name((0.7, "new", "trace", 3))
+    thread = threading.Thread(target=histogram.observe_by_name, args=((0.6, "between", "", 2),))
+    thread.start()
+    thread.join()
+    histogram.observe(1.5)
+    reading = histogram.read()
+
+    assert reading.counts == (3, 1, 0)
+    assert reading.newest == ((0.7, "new", "trace", 3), None, None)

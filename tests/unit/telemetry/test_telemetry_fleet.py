@@ -73,3 +73,16 @@ def test_every_scrape_asks_anew() -> None:
 
 def test_merging_nothing_gives_nothing() -> None:
     assert merge([]) == []
+
+
+def test_newest_exemplar_of_all_workers_is_told() -> None:
+    workers = [worker(1), worker(1)]
+    for number, made in enumerate(workers):
+        made.decision_seconds.histogram("hit").observe_by_name((1e-6, f"d{number}", "", number + 1))
+    fleet = fleet_of(*workers)
+
+    text = fleet.expose("application/openmetrics-text; version=1.0.0")[0].decode()
+
+    line = next(part for part in text.splitlines() if 'cache="hit",le="2e-06"' in part)
+    assert '{decision_id="d1"}' in line
+    assert line.split(" ")[1] == "4.0"

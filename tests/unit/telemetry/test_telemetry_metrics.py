@@ -10,31 +10,27 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from consentry.telemetry.metrics import COUNTERS, GAUGES, Metrics
+from consentry.telemetry.metric_names import COUNTERS, GAUGES
+from consentry.telemetry.metrics import Metrics
 
 EXPECTED = {
-    "consentry_decisions_total",
-    "consentry_decision_seconds",
-    "consentry_cache_requests_total",
-    "consentry_cache_entries",
-    "consentry_cache_mismatch_total",
-    "consentry_consent_age_seconds",
-    "consentry_ledger_position",
-    "consentry_policy_load_total",
-    "consentry_policy_loaded_timestamp_seconds",
-    "consentry_policy_info",
-    "consentry_evaluation_errors_total",
-    "consentry_audit_records_total",
-    "consentry_audit_dropped_total",
-    "consentry_refused_total",
-    "consentry_build_info",
-    "consentry_queue_depth",
-    "consentry_consent_events_total",
-    "grpc_server_started_total",
-    "grpc_server_handled_total",
-    "grpc_server_handling_seconds",
+    f"consentry_{name}"
+    for name in (
+        "decisions_total", "decision_seconds", "cache_requests_total", "cache_entries",
+        "cache_bytes", "cache_evicted_total", "cache_mismatch_total", "consent_age_seconds",
+        "feed_lag_seconds", "feed_connected", "ledger_position", "ledger_verified_position",
+        "ledger_damaged", "ledger_space_short", "policy_load_total",
+        "policy_loaded_timestamp_seconds", "policy_confirmed_timestamp_seconds", "policy_info",
+        "evaluation_errors_total", "audit_records_total", "audit_dropped_total",
+        "audit_sampled_out_total", "audit_withheld_total", "audit_failing", "audit_queue_depth",
+        "audit_commit_seconds", "refused_total", "callers_refused_total", "build_info",
+        "certificate_expiry_timestamp_seconds", "queue_depth", "in_flight",
+        "consent_events_total",
+    )
+} | {
+    "grpc_server_started_total", "grpc_server_handled_total", "grpc_server_handling_seconds",
     "process_resident_memory_bytes",
-}
+}  # fmt: skip
 
 
 def full_metrics() -> Metrics:
@@ -90,6 +86,27 @@ def test_counts_are_those_of_the_cells() -> None:
     assert metrics.registry.get_sample_value(
         "consentry_decision_seconds_count", {"cache": "hit"}
     ) == 1  # fmt: skip
+
+
+def test_buckets_name_their_newest_decision_in_openmetrics_only() -> None:
+    metrics = full_metrics()
+    seconds = metrics.decision_seconds.histogram("miss")
+    seconds.observe_by_name((3e-6, "d-1", "", 1_767_225_600_000_000))
+    seconds.observe_by_name((4e-6, "d-2", "f" * 32, 1_767_225_600_500_000))
+    plain = metrics.expose("text/plain")[0].decode()
+    opened = metrics.expose("application/openmetrics-text; version=1.0.0")[0].decode()
+
+    found = [
+        sample.exemplar
+        for family in parse_openmetrics(opened)  # type: ignore[no-untyped-call]  # the library's
+        for sample in family.samples
+        if sample.exemplar is not None
+    ]
+    assert [(e.labels, e.value) for e in found] == [
+        ({"decision_id": "d-2", "trace_id": "f" * 32}, 4e-6)
+    ]
+    assert float(found[0].timestamp) == 1_767_225_600.5
+    assert "d-2" not in plain
 
 
 def test_scraping_changes_nothing() -> None:
