@@ -12,9 +12,8 @@ from tests.bench import h2
 from tests.bench.beside import Beside, repeating
 from tests.bench.equal_work import Question
 from tests.bench.measure import Series, paired_rounds, pin, process_cpu_ns, unpin
-from tests.bench.peer_series import CHECK, Contender, Say, ours_running
+from tests.bench.peer_series import CHECK, NO_AUDIT, Contender, Say, ours_running
 
-NO_AUDIT = "[audit]\nis_enabled = false\n"
 CHANNELS = 8
 STREAMS = 8
 

@@ -23,6 +23,8 @@ CHECK = "/consentry.v1.AuthorizationService/Check"
 BATCH = "/consentry.v1.AuthorizationService/CheckBatch"
 OPEN_RATE = 5_000
 NO_CACHE = '[cache]\nmode = "off"\n'
+NO_AUDIT = "[audit]\nis_enabled = false\n"
+"""The others write no decision log either."""
 
 
 class WrongAnswerError(Exception):
@@ -162,8 +164,8 @@ def openfga_side(question: Question) -> Iterator[Contender]:
 def servers(question: Question, stack: ExitStack, missing: dict[str, str]) -> dict[str, Contender]:
     """All servers that can be had, started; what cannot be had is told in `missing`."""
     sides = {
-        "hit": stack.enter_context(ours(question)),
-        "evaluated": stack.enter_context(ours(question, settings=NO_CACHE)),
+        "hit": stack.enter_context(ours(question, settings=NO_AUDIT)),
+        "evaluated": stack.enter_context(ours(question, settings=NO_AUDIT + NO_CACHE)),
     }
     peers = {"cerbos": cerbos_side, "opa": opa_side, "openfga": openfga_side}
     for name, side in peers.items():
@@ -200,7 +202,7 @@ def measure_open_loop(*, rounds: int, seconds: int, say: Say) -> Series:
         PeerMissingError: Cerbos cannot be had here.
     """
     question = Question(100)
-    with ours(question) as mine, cerbos_side(question) as theirs:
+    with ours(question, settings=NO_AUDIT) as mine, cerbos_side(question) as theirs:
         pin(0, 1)
         actions = {
             "ours": lambda: mine.p99_us(seconds),
@@ -217,7 +219,7 @@ def measure_batches(*, rounds: int, say: Say) -> Series:
     """
     question, size = Question(100), 1_000
     with (
-        ours(question, copies=size) as mine,
+        ours(question, settings=NO_AUDIT, copies=size) as mine,
         cerbos_side(question, copies=cerbos.MAX_BATCH) as theirs,
     ):
         pin(0, 1)

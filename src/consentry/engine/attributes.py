@@ -49,7 +49,7 @@ class _Slot(NamedTuple):
 class OwnedAttributes:
     """The declared attributes of one owner."""
 
-    __slots__ = ("_defaults", "_field", "_required", "_slots", "_takers")
+    __slots__ = ("_defaults", "_field", "_last", "_required", "_slots", "_takers")
 
     def __init__(self, specs: Iterable[AttributeSpec], field: str) -> None:
         self._field = field
@@ -57,6 +57,7 @@ class OwnedAttributes:
         self._takers = {slot.name: (slot.exact, slot.convert) for slot in self._slots}
         self._defaults = {s.name: s.default for s in self._slots if s.default is not None}
         self._required = frozenset(slot.name for slot in self._slots if slot.is_required)
+        self._last: tuple[Mapping[str, Value], Mapping[str, Value]] = ({}, self._defaults)
 
     def bind(
         self,
@@ -87,6 +88,18 @@ class OwnedAttributes:
             bound[name] = taken
         if not self._required <= bound.keys():
             return self._bind_each(sent, violations, may_lack=may_lack)
+        return bound
+
+    def bind_known(
+        self, sent: Mapping[str, Value], violations: list[FieldViolation]
+    ) -> Mapping[str, Value]:
+        """As `bind`, for what is often the very object that was sent before (the context)."""
+        last, bound = self._last
+        if sent is last:
+            return bound
+        bound = self.bind(sent, violations)
+        if not violations:
+            self._last = (sent, bound)
         return bound
 
     def _bind_each(

@@ -166,9 +166,9 @@ def bind_rest(linked: LinkedProgram, request: Request, facts: Facts) -> bool:
     if table.resource is not None:
         facts.resource = table.resource.bind(resource.attributes, violations)
     if table.context is not None:
-        facts.context = table.context.bind(request.context, violations)
+        facts.context = table.context.bind_known(request.context, violations)
     if table.signal is not None:
-        facts.signal = table.signal.bind(request.signals, violations)
+        facts.signal = table.signal.bind_known(request.signals, violations)
     return not violations
 
 

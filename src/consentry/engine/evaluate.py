@@ -204,15 +204,9 @@ def _answer(
 ) -> Decision:
     """The request's answer: yes when every leaf is, or with `partial` when any is."""
     if len(leaves) == 1:
-        only = outcomes[0].tell(leaves[0])
-        return Decision(
-            effect=only.effect,
-            findings=only.findings,
-            leaves=(only,),
-            obligations=only.obligations,
-            valid_until_us=valid_until_us,
-            is_cacheable=is_cacheable,
-        )
+        if valid_until_us is None and is_cacheable:
+            return outcomes[0].decide(leaves[0])
+        return outcomes[0].decide_until(leaves[0], valid_until_us, is_cacheable=is_cacheable)
     told = [outcome.tell(leaf) for leaf, outcome in zip(leaves, outcomes, strict=True)]
     is_permitted = [outcome.effect is Effect.PERMIT for outcome in outcomes]
     grants = any(is_permitted) if request.partial else all(is_permitted)

@@ -23,6 +23,7 @@ from consentry.engine.linked_rule import AS_IT_IS, LinkedRule, Test
 from consentry.engine.matching import match_to, match_via, match_who
 from consentry.engine.outcome import MAX_KEPT, Outcome
 from consentry.engine.run import Run, in_force
+from consentry.engine.settled import WITHOUT_RIGHTS, is_settled
 from consentry.model.consent import ConsentQuery, ConsentView, Standing
 from consentry.model.facts import Facts
 from consentry.model.program import HOUSE, Regime
@@ -32,11 +33,14 @@ from consentry.model.tri import FALSE, TRUE, UNKNOWN, Tri
 
 _ASKED_ONCE: Final[tuple[Standing | None, ...]] = (None,)
 _NO: Final = -1
+_RIGHTS: Final = frozenset({"right_active"})
 MAX_USES: Final = 4_096
 """Most uses kept for one program; when there are more, all are forgotten and made again."""
 
 Rest: TypeAlias = Test | None
 """What is left of a rule to be asked; None where nothing is: it applies."""
+Bans: TypeAlias = tuple[tuple[Rest, tuple[Rest, ...]], ...]
+"""What is left of each forbid, and of the exceptions that lift it."""
 Left: TypeAlias = tuple[tuple[LinkedRule, Rest], ...]
 YesKey: TypeAlias = tuple[object, ...]
 """What a leaf's permission rests on: the house's permit, and of each regime its rules."""
@@ -46,21 +50,28 @@ class Stage:
     """One regime's candidates for one use of one leaf: those that the use does not rule out."""
 
     __slots__ = (
-        "bans", "basis", "burdens", "grounds", "is_asked", "key", "name", "needs_ground",
-        "reads_consent", "reads_ledger",
+        "bans", "bans_without_rights", "basis", "burdens", "grounds", "is_asked", "key", "name",
+        "needs_ground", "reads_consent", "reads_ledger",
     )  # fmt: skip
 
     def __init__(self, group: RegimeGroup, run: Run) -> None:
         self.name = group.name
-        self.basis = group.basis
+        self.basis = run.facts.basis = group.basis
         self.needs_ground = group.needs_ground
         self.reads_consent = group.reads_consent
         self.reads_ledger = group.reads_ledger
-        self.bans = tuple(
-            (rest, tuple(lifting for _, lifting in _left(ban.exceptions, run)))
+        bans = [
+            (rule, rest, tuple(lifting for _, lifting in _left(ban.exceptions, run)))
             for ban in group.forbids
-            for _, rest in _left((ban.rule,), run)
+            for rule, rest in _left((ban.rule,), run)
+        ]
+        self.bans: Bans = tuple((rest, exceptions) for _, rest, exceptions in bans)
+        self.bans_without_rights: Bans = tuple(
+            (rest, exceptions)
+            for rule, rest, exceptions in bans
+            if not _is_no_without_rights(rule, rest, run)
         )
+        """Those left to be asked of a person who never used a right."""
         self.grounds = tuple(rest for _, rest in _left(group.permits, run))
         # Burdens that come with every yes tell no two apart.
         asked = [rest for _, rest in _left(group.burdens, run) if rest is not None]
@@ -73,7 +84,7 @@ class Stage:
 
     def ask(self, facts: Facts) -> int:
         """One asking: a number for the ground and the burdens of the yes; negative for a no."""
-        for rest, exceptions in self.bans:
+        for rest, exceptions in self.bans if facts.view.has_rights else self.bans_without_rights:
             if (rest is None or rest(facts) != FALSE) and not _is_lifted(exceptions, facts):
                 return _NO
         found = 0
@@ -98,9 +109,9 @@ class Part:
     __slots__ = ("basis", "group", "leaf", "outcomes", "permits", "stages")
 
     def __init__(self, leaf: DataNode, group: Group, run: Run) -> None:
-        self.leaf = leaf
+        self.leaf = run.facts.leaf = leaf
         self.group = group
-        self.basis = group.house.basis
+        self.basis = run.facts.basis = group.house.basis
         self.permits = _left(group.permits, run)
         self.stages = tuple(Stage(regime, run) for regime in group.regimes)
         self.outcomes: dict[YesKey, Outcome] = {}
@@ -261,12 +272,31 @@ def _left(rules: Iterable[LinkedRule], run: Run) -> Left:
         if at_most == FALSE:
             continue
         when: Rest = None if rule.tests is None else rule.tests[AS_IT_IS]
+        if when is not None and is_settled(when, run.linked.functions):
+            holds = when(run.facts)
+            if holds == TRUE:
+                when = None
+            elif holds == FALSE and rule.from_us is None and rule.until_us is None:
+                continue
         if rule.from_us is not None or rule.until_us is not None:
             when = _dated(rule.from_us, rule.until_us, when)
         if at_most == UNKNOWN:
             when = _unsure(when)
         left.append((rule, when))
     return tuple(left)
+
+
+def _is_no_without_rights(rule: LinkedRule, rest: Rest, run: Run) -> bool:
+    """Whether what is left of the rule is false for whoever never used a right."""
+    if rest is None or rule.tests is None or rest is not rule.tests[AS_IT_IS]:
+        return False
+    if not is_settled(rest, run.linked.functions, by_rights=_RIGHTS):
+        return False
+    facts = run.facts
+    view, facts.view = facts.view, WITHOUT_RIGHTS
+    holds = rest(facts)
+    facts.view = view
+    return holds == FALSE
 
 
 def _dated(from_us: int | None, until_us: int | None, when: Rest) -> Test:

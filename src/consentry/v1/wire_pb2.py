@@ -26,7 +26,7 @@ from consentry.v1 import authorization_pb2 as consentry_dot_v1_dot_authorization
 from consentry.v1 import decision_pb2 as consentry_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63onsentry/v1/wire.proto\x12\x0c\x63onsentry.v1\x1a consentry/v1/authorization.proto\x1a\x1b\x63onsentry/v1/decision.proto\"\xf3\x01\n\x0fRawCheckRequest\x12\x11\n\tprincipal\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x03(\t\x12\x0f\n\x07subject\x18\x04 \x01(\x0c\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x06 \x01(\t\x12\x11\n\trecipient\x18\x07 \x01(\x0c\x12\x10\n\x08resource\x18\x08 \x01(\x0c\x12\x0f\n\x07\x63ontext\x18\t \x03(\x0c\x12\x0f\n\x07signals\x18\n \x03(\x0c\x12\x0f\n\x07partial\x18\x0b \x01(\x08\x12$\n\x06\x64\x65tail\x18\x0c \x01(\x0e\x32\x14.consentry.v1.Detail\"0\n\x0eRawDataSubject\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nattributes\x18\x02 \x03(\x0c\"<\n\x0fRawBatchRequest\x12)\n\x05items\x18\x01 \x03(\x0b\x32\x1a.consentry.v1.RawBatchItem\"5\n\x0cRawBatchItem\x12\r\n\x05\x63heck\x18\x01 \x01(\x0c\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\"A\n\x10RawBatchResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.consentry.v1.RawBatchResult\"X\n\x0eRawBatchResult\x12\x12\n\x08response\x18\x01 \x01(\x0cH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.consentry.v1.ItemErrorH\x00\x42\x08\n\x06result\"K\n\x10RawStreamRequest\x12\r\n\x05\x63heck\x18\x01 \x01(\x0c\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\x12\x10\n\x08\x61t_least\x18\x03 \x01(\x03\"s\n\x11RawStreamResponse\x12\x12\n\x08response\x18\x01 \x01(\x0cH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.consentry.v1.ItemErrorH\x00\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\tB\x08\n\x06result\"2\n\nMomentTail\x12$\n\x06moment\x18\x0f \x01(\x0b\x32\x14.consentry.v1.Momentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63onsentry/v1/wire.proto\x12\x0c\x63onsentry.v1\x1a consentry/v1/authorization.proto\x1a\x1b\x63onsentry/v1/decision.proto\"\xa9\x02\n\x0fRawCheckRequest\x12\x11\n\tprincipal\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x03(\t\x12-\n\x07subject\x18\x04 \x01(\x0b\x32\x1c.consentry.v1.RawDataSubject\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x06 \x01(\t\x12\x11\n\trecipient\x18\x07 \x01(\x0c\x12(\n\x08resource\x18\x08 \x01(\x0b\x32\x16.consentry.v1.Resource\x12\x0f\n\x07\x63ontext\x18\t \x03(\x0c\x12\x0f\n\x07signals\x18\n \x03(\x0c\x12\x0f\n\x07partial\x18\x0b \x01(\x08\x12$\n\x06\x64\x65tail\x18\x0c \x01(\x0e\x32\x14.consentry.v1.Detail\"0\n\x0eRawDataSubject\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nattributes\x18\x02 \x03(\x0c\"<\n\x0fRawBatchRequest\x12)\n\x05items\x18\x01 \x03(\x0b\x32\x1a.consentry.v1.RawBatchItem\"5\n\x0cRawBatchItem\x12\r\n\x05\x63heck\x18\x01 \x01(\x0c\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\"A\n\x10RawBatchResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.consentry.v1.RawBatchResult\"X\n\x0eRawBatchResult\x12\x12\n\x08response\x18\x01 \x01(\x0cH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.consentry.v1.ItemErrorH\x00\x42\x08\n\x06result\"K\n\x10RawStreamRequest\x12\r\n\x05\x63heck\x18\x01 \x01(\x0c\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t\x12\x10\n\x08\x61t_least\x18\x03 \x01(\x03\"s\n\x11RawStreamResponse\x12\x12\n\x08response\x18\x01 \x01(\x0cH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.consentry.v1.ItemErrorH\x00\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\tB\x08\n\x06result\"2\n\nMomentTail\x12$\n\x06moment\x18\x0f \x01(\x0b\x32\x14.consentry.v1.Momentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,21 +34,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'consentry.v1.wire_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RAWCHECKREQUEST']._serialized_start=105
-  _globals['_RAWCHECKREQUEST']._serialized_end=348
-  _globals['_RAWDATASUBJECT']._serialized_start=350
-  _globals['_RAWDATASUBJECT']._serialized_end=398
-  _globals['_RAWBATCHREQUEST']._serialized_start=400
-  _globals['_RAWBATCHREQUEST']._serialized_end=460
-  _globals['_RAWBATCHITEM']._serialized_start=462
-  _globals['_RAWBATCHITEM']._serialized_end=515
-  _globals['_RAWBATCHRESPONSE']._serialized_start=517
-  _globals['_RAWBATCHRESPONSE']._serialized_end=582
-  _globals['_RAWBATCHRESULT']._serialized_start=584
-  _globals['_RAWBATCHRESULT']._serialized_end=672
-  _globals['_RAWSTREAMREQUEST']._serialized_start=674
-  _globals['_RAWSTREAMREQUEST']._serialized_end=749
-  _globals['_RAWSTREAMRESPONSE']._serialized_start=751
-  _globals['_RAWSTREAMRESPONSE']._serialized_end=866
-  _globals['_MOMENTTAIL']._serialized_start=868
-  _globals['_MOMENTTAIL']._serialized_end=918
+  _globals['_RAWCHECKREQUEST']._serialized_end=402
+  _globals['_RAWDATASUBJECT']._serialized_start=404
+  _globals['_RAWDATASUBJECT']._serialized_end=452
+  _globals['_RAWBATCHREQUEST']._serialized_start=454
+  _globals['_RAWBATCHREQUEST']._serialized_end=514
+  _globals['_RAWBATCHITEM']._serialized_start=516
+  _globals['_RAWBATCHITEM']._serialized_end=569
+  _globals['_RAWBATCHRESPONSE']._serialized_start=571
+  _globals['_RAWBATCHRESPONSE']._serialized_end=636
+  _globals['_RAWBATCHRESULT']._serialized_start=638
+  _globals['_RAWBATCHRESULT']._serialized_end=726
+  _globals['_RAWSTREAMREQUEST']._serialized_start=728
+  _globals['_RAWSTREAMREQUEST']._serialized_end=803
+  _globals['_RAWSTREAMRESPONSE']._serialized_start=805
+  _globals['_RAWSTREAMRESPONSE']._serialized_end=920
+  _globals['_MOMENTTAIL']._serialized_start=922
+  _globals['_MOMENTTAIL']._serialized_end=972
 # @@protoc_insertion_point(module_scope)

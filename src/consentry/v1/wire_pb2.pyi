@@ -45,15 +45,17 @@ class RawCheckRequest(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     principal: _builtins.bytes
     action: _builtins.str
-    subject: _builtins.bytes
     purpose: _builtins.str
     channel: _builtins.str
     recipient: _builtins.bytes
-    resource: _builtins.bytes
     partial: _builtins.bool
     detail: _authorization_pb2.Detail.ValueType
     @_builtins.property
     def data(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def subject(self) -> Global___RawDataSubject: ...
+    @_builtins.property
+    def resource(self) -> _decision_pb2.Resource: ...
     @_builtins.property
     def context(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
@@ -64,17 +66,17 @@ class RawCheckRequest(_message.Message):
         principal: _builtins.bytes = ...,
         action: _builtins.str = ...,
         data: _abc.Iterable[_builtins.str] | None = ...,
-        subject: _builtins.bytes = ...,
+        subject: Global___RawDataSubject | None = ...,
         purpose: _builtins.str = ...,
         channel: _builtins.str = ...,
         recipient: _builtins.bytes = ...,
-        resource: _builtins.bytes = ...,
+        resource: _decision_pb2.Resource | None = ...,
         context: _abc.Iterable[_builtins.bytes] | None = ...,
         signals: _abc.Iterable[_builtins.bytes] | None = ...,
         partial: _builtins.bool = ...,
         detail: _authorization_pb2.Detail.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "channel", b"channel", "context", b"context", "data", b"data", "detail", b"detail", "partial", b"partial", "principal", b"principal", "purpose", b"purpose", "recipient", b"recipient", "resource", b"resource", "signals", b"signals", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
