@@ -12,6 +12,7 @@ from consentry.engine.link import NearRule
 from consentry.engine.linked_rule import AS_IT_IS, LinkedRule
 from consentry.engine.matching import (
     applies,
+    match_parties,
     match_to,
     match_via,
     match_when,
@@ -21,7 +22,7 @@ from consentry.engine.matching import (
 from consentry.engine.reasons import RankedFinding
 from consentry.engine.run import Run
 from consentry.model.facts import Facts
-from consentry.model.tri import TRUE
+from consentry.model.tri import FALSE, TRUE
 from consentry.model.values import shift_us
 from consentry.model.vocabulary import MISS_REASONS, PURPOSE_NOT_DECLARED, RETENTION_EXCEEDED
 
@@ -35,7 +36,8 @@ def find_permit(group: Group, run: Run) -> LinkedRule | None:
     facts.basis = group.house.basis
     for rule in permits:
         if rule.reads_ledger:
-            holds = _holds_in_some_asking(rule, run)
+            # What a use rules out is never asked of the ledger, whose times are then not ours.
+            holds = match_parties(rule, run) != FALSE and _holds_in_some_asking(rule, run)
         else:
             holds = rule.is_plain or applies(rule, run) == TRUE
         if holds and (facts.collected_at_us is None or not is_retention_over(rule, run)):

@@ -20,7 +20,7 @@ from consentry.engine.groups import Group, RegimeGroup
 from consentry.engine.house import retention_end_us
 from consentry.engine.link import LinkedProgram, UseKey
 from consentry.engine.linked_rule import AS_IT_IS, LinkedRule, Test
-from consentry.engine.matching import match_to, match_via, match_who
+from consentry.engine.matching import match_parties
 from consentry.engine.outcome import MAX_KEPT, Outcome
 from consentry.engine.run import Run, in_force
 from consentry.engine.settled import WITHOUT_RIGHTS, is_settled
@@ -268,7 +268,7 @@ def _left(rules: Iterable[LinkedRule], run: Run) -> Left:
     """Those of the rules that the use does not rule out, each with what is left to be asked."""
     left: list[tuple[LinkedRule, Rest]] = []
     for rule in rules:
-        at_most = min(match_who(rule, run), match_via(rule, run), match_to(rule, run))
+        at_most = match_parties(rule, run)
         if at_most == FALSE:
             continue
         when: Rest = None if rule.tests is None else rule.tests[AS_IT_IS]
