@@ -18,7 +18,7 @@ then flags: the later wins. An unknown key is refused, in the file and in the en
 nearest one that there is. Units stand in the names: `_s` seconds, `_bytes` bytes. Lists and tables
 in the environment are JSON; `CONSENTRY_TOKENS` and `CONSENTRY_IDENTITIES` are given as a whole.
 
-```sh
+```sh not-run
 consentry config check --config consentry.toml    # what is wrong with it, and with files it names
 consentry config show --config consentry.toml     # what counts, and where each value comes from
 consentry config schema > consentry.schema.json   # for editors: a JSON Schema of the file
