@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from catalogue_page import catalogue_page
 from chart_schema import CHART_SCHEMA, chart_schema
 from configuration_page import configuration_page
 from grammar_page import grammar_page
@@ -229,6 +230,7 @@ def pages() -> dict[Path, str]:
     made[DOCS / "operators" / "metrics.md"] = metrics_page()
     made[DOCS / "operators" / "configuration.md"] = configuration_page(MADE)
     made[DOCS / "operators" / "configuration.schema.json"] = json_schema() + "\n"
+    made[DOCS / "operators" / "catalogue.md"] = catalogue_page(MADE)
     made[DOCS / "policy-authors" / "vocabulary.md"] = vocabulary_page()
     made[CHART_SCHEMA] = chart_schema()
     for pack in law_packs():

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.catalogue.run import Held
+
 if TYPE_CHECKING:
     from tests.support.postgres import Cluster, Clusters
 
 ROOT = Path(__file__).resolve().parent.parent
 _FIGURES = pytest.StashKey[dict[str, str]]()
+_HELD = pytest.StashKey[Held]()
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +33,15 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
     return record
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_HELD] = Held()
+    config.pluginmanager.register(config.stash[_HELD])
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    figures = config.stash.get(_FIGURES, {})
+    figures = config.stash.get(_FIGURES, {}) | config.stash[_HELD].figures()
     if figures:
         terminalreporter.section("figures")
         for name, value in sorted(figures.items()):

@@ -66,6 +66,8 @@ class Heard:
         assert process.stdout is not None
         self._said = process.stdout
         self._entries: deque[dict[str, Any]] = deque(maxlen=1_000)
+        self.lines: deque[str] = deque(maxlen=100_000)
+        """All that was said, as it was said."""
         self._has_more = threading.Condition()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -73,6 +75,7 @@ class Heard:
     def _read(self) -> None:
         with self._said:
             for line in self._said:
+                self.lines.append(line)
                 with contextlib.suppress(ValueError):
                     entry = json.loads(line)
                     with self._has_more:
@@ -101,11 +104,11 @@ class Heard:
 
 @contextmanager
 def running_sidecar(
-    policies: Path, state: Path, *flags: str, under: Sequence[str] = ()
+    policies: Path, state: Path, *flags: str, under: Sequence[str] = (), event: str = "ready"
 ) -> Iterator[RunningSidecar]:
     """A sidecar that decides from `policies` and keeps its ledger below `state`.
 
-    `under` is a command that becomes it, such as `prlimit`.
+    `under` is a command that becomes it, such as `prlimit`; `event` is how it says that it serves.
     """
     with tempfile.TemporaryDirectory(prefix="consentry-") as folder:
         socket = f"unix:{folder}/consentry.sock"
@@ -123,7 +126,7 @@ def running_sidecar(
         )
         heard: Heard | None = None
         try:
-            ready = wait_for_event(process, "ready")
+            ready = wait_for_event(process, event)
             heard = Heard(process)
             yield RunningSidecar(
                 process=process,

@@ -1,0 +1,1 @@
+"""The catalogues of bad inputs and of faults: rows, the cases that run them, and a command."""
