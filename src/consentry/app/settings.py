@@ -20,7 +20,7 @@ from consentry.app.settings_callers import (
     TlsSettings,
     refuse_misfits,
 )
-from consentry.app.settings_doors import AuthzenSettings, EnvoySettings
+from consentry.app.settings_doors import AuthzenSettings, EnvoySettings, RecordingSettings
 from consentry.app.settings_pages import PreferenceSettings, StatementSettings
 from consentry.app.settings_section import Section
 from consentry.app.telemetry_settings import AuditSettings, MetricsSettings
@@ -240,6 +240,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     envoy: EnvoySettings = EnvoySettings()
     authzen: AuthzenSettings = AuthzenSettings()
+    recording: RecordingSettings = RecordingSettings()
     cache: CacheSettings = CacheSettings()
     audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()
@@ -267,7 +268,7 @@ class Settings(BaseSettings):
             raise ValueError("workers: the page for people is served by a sidecar of one process")
         if self.preferences.is_enabled and self.server.http is None:
             raise ValueError("preferences: the page needs the HTTP port, server.http")
-        if self.server.workers > 1 and self.authzen.is_enabled:
+        if self.server.workers > 1 and (self.authzen.is_enabled or self.recording.is_used):
             raise ValueError("workers: the HTTP port is their parent's, which answers no questions")
         return self
 

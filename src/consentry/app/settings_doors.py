@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from consentry.app.settings_section import Section
 
@@ -88,4 +89,64 @@ class AuthzenSettings(Section):
     def _fit(self) -> Self:
         if self.address is not None and not _ADDRESS.fullmatch(self.address):
             raise ValueError("address: must be an https or http URL without query and fragment")
+        return self
+
+
+class WebhookSettings(Section):
+    """One system that sends signed messages (Standard Webhooks)."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="Path: /webhooks/NAME.")
+    secret_file: Path | None = Field(
+        default=None, description="File with its secrets, whsec_..., one a line."
+    )
+    public_keys: tuple[str, ...] = Field(
+        default=(), description="Its public keys, whpk_..., in place of a secret or beside it."
+    )
+    rows: Literal["events", "tcf", "gpp", "gpc"] = Field(
+        default="events", description="What its messages hold."
+    )
+    signal_map: Path | None = Field(
+        default=None, description="TOML file: what the numbers of its signals stand for."
+    )
+    purposes: tuple[str, ...] | None = Field(
+        default=None, description="Purposes it may record for, those below included; none: all."
+    )
+    tolerance_s: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=300, description="How far its clock and ours may be apart."
+    )
+    max_body_bytes: PositiveInt = Field(default=262_144, description="Largest message.")
+    rate_per_s: PositiveFloat = Field(default=50.0, description="Messages a second.")
+    burst: PositiveInt = Field(default=200, description="Messages at once.")
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.secret_file is None and not self.public_keys:
+            raise ValueError("secret_file: a secret or a public key is needed")
+        return self
+
+
+class RecordingSettings(Section):
+    """Consent that comes in over HTTP."""
+
+    is_import_enabled: bool = Field(
+        default=False, description="Files of rows: POST /consent/v1/import."
+    )
+    max_import_bytes: PositiveInt = Field(default=4_194_304, description="Largest file.")
+    signal_map: Path | None = Field(
+        default=None, description="TOML file: what the numbers of imported signals stand for."
+    )
+    webhooks: tuple[WebhookSettings, ...] = Field(
+        default=(), description="Who may send signed messages; [[recording.webhooks]]."
+    )
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anything is recorded over HTTP."""
+        return self.is_import_enabled or bool(self.webhooks)
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        names = [webhook.name for webhook in self.webhooks]
+        if len(set(names)) < len(names):
+            raise ValueError("webhooks: two of them have one name")
         return self

@@ -18,7 +18,7 @@ from consentry.app.audit.opening import open_audit
 from consentry.app.callers import listens_of, open_callers, open_certificates
 from consentry.app.descriptors import connection_room
 from consentry.app.envoy import envoy_services
-from consentry.app.http_services import http_services
+from consentry.app.http_services import decision_services, recording_services
 from consentry.app.ledgers import OpenLedgerOf, open_ledger
 from consentry.app.pages import PageParts, pages_of
 from consentry.app.policy_source import policy_source
@@ -42,6 +42,7 @@ from consentry.pdp.watcher import PolicyWatcher
 from consentry.server.codec import ProtoCodec
 from consentry.server.explain_service import ExplainMethods
 from consentry.server.handles import Handles, new_handles
+from consentry.server.http_calls import HttpService
 from consentry.server.options import BoundAddresses, Listen, ServerOptions
 from consentry.server.plan_service import PlanMethods
 from consentry.server.sidecar import Sidecar
@@ -148,7 +149,7 @@ class Application:
                 StatementMethods(statements, past),
             ),
             pages=pages_of(settings, parts),
-            http_services=http_services(settings, options, self.point, self.store),
+            http_services=self._http_services(options, clock),
             handles=handles,
             callers=self.callers,
             certificates=open_certificates(settings, clock, self.metrics if part is None else None),
@@ -168,6 +169,11 @@ class Application:
             cache_mode=CacheMode(cache.mode),
             max_age_s=cache.max_age_s,
         )
+
+    def _http_services(self, options: ServerOptions, clock: SystemClock) -> tuple[HttpService, ...]:
+        settings, store = self.settings, self.store
+        recording = recording_services(settings, self.ledger, store, clock, self.metrics)
+        return (*decision_services(settings, options, self.point, store), *recording)
 
     def _open_statements(self, clock: SystemClock, past: PastPolicies) -> Statements:
         succession = Succession(self.settings.state.path / ARCHIVE_FOLDER)

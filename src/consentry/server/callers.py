@@ -57,6 +57,7 @@ class RefusedCause(StrEnum):
     RIGHT = "right"
     PURPOSE = "purpose"
     PRINCIPAL = "principal"
+    BAD_SIGNATURE = "bad_signature"
 
 
 class NotAuthenticatedError(Exception):

@@ -7,7 +7,6 @@ import json
 import shutil
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,9 +20,9 @@ from consentry.app.ledger.place import CommandError, add_place, find_place
 from consentry.app.ledger.remote import RemoteRecorder, add_target, sidecar_at
 from consentry.app.output import ProgressBar, counted, err, out
 from consentry.app.policy_files import compile_path
+from consentry.app.signal_map import SignalMapError, read_signal_map
 from consentry.app.system import ProcessIds, SystemClock
 from consentry.app.wiring import make_state_folders
-from consentry.consent.errors import EventRefusedError, IdempotencyConflictError
 from consentry.consent.exchange.files import (
     Maker,
     Outcome,
@@ -34,15 +33,15 @@ from consentry.consent.exchange.files import (
     read_ndjson,
     signal_maker,
 )
+from consentry.consent.exchange.recording import look, record_all
 from consentry.consent.known_names import KnownNames
 from consentry.consent.signals.events import SignalMap, gpc_events, gpp_events, tcf_events
 from consentry.consent.sqlite import SqliteLedger
-from consentry.consent.validate import MAX_BATCH, check_events
+from consentry.consent.validate import MAX_BATCH
 from consentry.model.consent import ConsentEvent
 
 IMPORT_HELP: Final = "record events from a file; tell every row that is refused, and why"
 _SIGNALS: Final = {"tcf": tcf_events, "gpp": gpp_events, "gpc": gpc_events}
-_NUMBERED: Final = ("purposes", "interests", "special_features", "sensitive")
 _SHOWN: Final = 20
 
 
@@ -118,20 +117,6 @@ def import_events(options: argparse.Namespace) -> ExitCode:
     return ExitCode.FINDINGS if report.refusals else ExitCode.OK
 
 
-def look(outcome: Outcome, names: KnownNames | None, now_us: int) -> Outcome:
-    """Refuses what is malformed, or names what the policies do not have."""
-    if isinstance(outcome, Refusal):
-        return outcome
-    try:
-        check_events([outcome.event], now_us)
-    except EventRefusedError as problem:
-        return Refusal(outcome.line, problem.field, problem.code)
-    unknown = names.unknown_in(outcome.event) if names is not None else []
-    if unknown:
-        return Refusal(outcome.line, unknown[0].field, f"{unknown[0].kind}_unknown")
-    return outcome
-
-
 def _record(events: Iterator[ReadEvent], recorder: Recorder, report: Report) -> None:
     bar, done = ProgressBar("recording"), 0
     try:
@@ -184,7 +169,7 @@ def read_rows(options: argparse.Namespace, path: Path) -> Iterator[Outcome]:
     form = options.format or ("csv" if is_csv_name else "ndjson")
     make: Maker = one_event
     if form in _SIGNALS:
-        make = signal_maker(partial(_SIGNALS[form], names=read_map(options.map)))
+        make = signal_maker(partial(_SIGNALS[form], names=_map(options.map)))
     read = read_csv if form == "csv" or (form in _SIGNALS and is_csv_name) else read_ndjson
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
@@ -205,24 +190,11 @@ def _file(name: str) -> Iterator[Path]:
         yield Path(kept.name)
 
 
-def read_map(path: Path | None) -> SignalMap:
-    """What a signal's numbers stand for.
-
-    Raises:
-        CommandError: the file is not such a map.
-    """
-    if path is None:
-        return SignalMap()
+def _map(path: Path | None) -> SignalMap:
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-        for name in _NUMBERED:
-            if name in said:
-                said[name] = {int(number): str(text) for number, text in said[name].items()}
-        return SignalMap(**said)
-    except (OSError, ValueError, TypeError, AttributeError) as problem:
-        raise CommandError(
-            f"{path} is not a map of signals: {problem}", ExitCode.USAGE
-        ) from problem
+        return read_signal_map(path)
+    except SignalMapError as problem:
+        raise CommandError(str(problem), ExitCode.USAGE) from problem
 
 
 @contextmanager
@@ -268,17 +240,7 @@ class LocalRecorder:
 
     def record(self, events: Sequence[ConsentEvent]) -> tuple[int, dict[int, tuple[str, str]]]:
         """Records all that can be; see `Recorder`."""
-        refused: dict[int, tuple[str, str]] = {}
-        while self._ledger is not None:
-            left = [index for index in range(len(events)) if index not in refused]
-            if not left:
-                break
-            try:
-                recorded = self._ledger.record([events[index] for index in left])
-            except IdempotencyConflictError as problem:
-                refused[left[problem.index]] = ("idempotency_key", "idempotency_conflict")
-            except EventRefusedError as problem:
-                refused[left[problem.index]] = (problem.field, problem.code)
-            else:
-                return sum(not told.is_replay for told in recorded), refused
-        return 0, refused
+        if self._ledger is None:
+            return 0, {}
+        told = record_all(self._ledger, events)
+        return len(told.new), told.refused
