@@ -275,3 +275,16 @@ def test_health_tells_each_service_what_it_needs(fault: str, unwell: set[str]) -
             world.policies.current = current
             world.is_ledger_usable = world.can_record = True
             assert health() == HEALTHY
+
+
+def test_socket_in_a_folder_that_everybody_may_write_to_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    listen = (f"unix:{folder}/c.sock",)
+    with pytest.raises(AddressError, match="everybody may write there"):
+        World().build(listen=listen).start()
+
+    folder.chmod(0o1777)
+    with serving(listen=listen):
+        pass

@@ -112,6 +112,7 @@ class SocketPath:
             AddressError: something that is not a socket is there, or the folder cannot be used.
         """
         lock_path = self.path.with_name(self.path.name + ".lock")
+        self._refuse_open_folder()
         try:
             self._lock = os.open(
                 lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
@@ -127,6 +128,15 @@ class SocketPath:
         except BaseException:
             self.release()
             raise
+
+    def _refuse_open_folder(self) -> None:
+        """Whoever may write in the folder may put a socket of their own in place of ours."""
+        try:
+            mode = self.path.parent.stat().st_mode
+        except OSError as problem:
+            raise AddressError(f"{self.path.parent}: {os.strerror(problem.errno or 0)}") from problem
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise AddressError(f"{self.path.parent}: everybody may write there; chmod o-w it")
 
     def _remove_stale(self) -> None:
         try:
