@@ -16,7 +16,6 @@ from consentry.app.settings_callers import (
     Issuers,
     Listening,
     ListenSettings,
-    NotNegative,
     TlsSettings,
     refuse_misfits,
 )
@@ -163,32 +162,40 @@ class ServerSettings(Section):
     socket_mode: Annotated[int, Field(ge=0, le=0o777)] = Field(
         default=0o600, description="File mode of Unix sockets, as a number (0o600 in TOML)."
     )
-    max_batch_items: PositiveInt = Field(
+    max_batch_items: Annotated[int, Field(gt=0, le=10_000)] = Field(
         default=1_000, description="Most checks in one CheckBatch."
     )
-    check_threads: PositiveInt = Field(default=4, description="Threads for checks.")
-    check_limit: PositiveInt = Field(default=512, description="Checks in flight before refusing.")
-    wait_limit: PositiveInt = Field(default=64, description="Writes in flight before refusing.")
+    check_threads: Annotated[int, Field(gt=0, le=64)] = Field(
+        default=4, description="Threads for checks."
+    )
+    check_limit: Annotated[int, Field(gt=0, le=100_000)] = Field(
+        default=512, description="Checks in flight before refusing."
+    )
+    wait_limit: Annotated[int, Field(gt=0, le=10_000)] = Field(
+        default=64, description="Writes in flight before refusing."
+    )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1, description="Processes that answer behind one address; 1: this one alone."
     )
-    stream_limit: PositiveInt = Field(
+    stream_limit: Annotated[int, Field(gt=0, le=4_096)] = Field(
         default=64, description="Calls that stay open (CheckStream, Watch) before refusing."
     )
-    slow_reader_s: PositiveFloat = Field(
+    slow_reader_s: Annotated[float, Field(gt=0, le=3_600)] = Field(
         default=30.0, description="How long an open call waits for a caller who does not read."
     )
     connection_limit: Annotated[int, Field(ge=16)] = Field(
         default=4_096,
         description="Connections to one gRPC address; fewer where file descriptors are few.",
     )
-    watch_bound_s: PositiveFloat = Field(
+    watch_bound_s: Annotated[float, Field(gt=0, le=3_600)] = Field(
         default=2.0, description="How long a cache at a caller's side may live on in silence."
     )
-    drain_delay_s: NotNegative = Field(
+    drain_delay_s: Annotated[float, Field(ge=0, le=3_600)] = Field(
         default=3.0, description="How long to serve on after SIGTERM while readiness says no."
     )
-    grace_s: NotNegative = Field(default=10.0, description="Longest wait for calls in flight.")
+    grace_s: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        default=10.0, description="Longest wait for calls in flight."
+    )
 
 
 class CacheSettings(Section):
@@ -197,7 +204,9 @@ class CacheSettings(Section):
     mode: Literal["on", "off", "compare"] = Field(
         default="on", description="`compare` evaluates every hit again and counts differences."
     )
-    max_entries: PositiveInt = Field(default=50_000, description="Most answers kept.")
+    max_entries: Annotated[int, Field(gt=0, le=10_000_000)] = Field(
+        default=50_000, description="Most answers kept."
+    )
     max_bytes: PositiveInt = Field(default=64 * 1024 * 1024, description="Most memory for answers.")
     max_age_s: PositiveFloat = Field(default=30.0, description="Longest life of a kept answer.")
 

@@ -28,7 +28,6 @@ Algorithm = Literal[
     "EdDSA", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512",
 ]  # fmt: skip
 """Signatures by a private key; a shared secret is none."""
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 class ListenSettings(Section):

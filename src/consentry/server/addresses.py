@@ -134,7 +134,9 @@ class SocketPath:
         try:
             mode = self.path.parent.stat().st_mode
         except OSError as problem:
-            raise AddressError(f"{self.path.parent}: {os.strerror(problem.errno or 0)}") from problem
+            raise AddressError(
+                f"{self.path.parent}: {os.strerror(problem.errno or 0)}"
+            ) from problem
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise AddressError(f"{self.path.parent}: everybody may write there; chmod o-w it")
 

@@ -86,6 +86,11 @@ def test_show_masks_secrets(
         ("[server]\ngrace_s = 'soon'\n", "server.grace_s: "),
         ("[server]\nworkers = 65\n", "server.workers: "),
         ("[server]\ncheck_limit = 0\n", "server.check_limit: "),
+        ("[server]\ncheck_limit = -1\n", "server.check_limit: "),
+        ("[server]\ncheck_limit = 1_000_000_000\n", "server.check_limit: "),
+        ("[server]\ngrace_s = inf\n", "server.grace_s: "),
+        ("[cache]\nmax_age_s = nan\n", "cache.max_age_s: "),
+        ("[policies]\nurl_timeout_s = inf\n", "policies.url_timeout_s: "),
         ("[server]\ngrace_s = 1\ngrace_s = 2\n", "overwrite"),
     ],
 )  # fmt: skip
