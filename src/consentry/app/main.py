@@ -29,6 +29,7 @@ VERBS: Final[dict[str, str]] = {
     "plan": "say which people a job may touch, as a filter and as SQL",
     "statement": "write the public statement of what is done with people's data",
     "record": "write the record of processing activities (GDPR, Art. 30)",
+    "subject-report": "tell one person who asked for their data, and what they decided",
     "serve": "run the sidecar",
     "config": "show and check the configuration of a sidecar",
     "mapping": "run the cases of a proxy's mapping: which question each request asks",
@@ -75,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def load_verb(verb: str) -> ModuleType:
     """The module of one verb."""
-    return import_module(f"consentry.app.commands.{verb}_verb")
+    return import_module(f"consentry.app.commands.{verb.replace('-', '_')}_verb")
 
 
 def run(words: Sequence[str]) -> int:

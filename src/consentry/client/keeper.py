@@ -6,7 +6,7 @@ grpcio-status.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -18,6 +18,11 @@ from consentry.v1 import consent_pb2, consent_pb2_grpc
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
+_NO_RECEIPT: Final = (
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.UNIMPLEMENTED,
+)
 
 
 class RefusedError(ConsentryError):
@@ -100,6 +105,33 @@ class LedgerKeeper:
         """
         request = consent_pb2.GetReceiptRequest(subject=data_subject, event_id=event_id)
         return self._ask(self._stub.GetReceipt, request)
+
+    def find_receipt(self, data_subject: str, event_id: str) -> str | None:
+        """The signed text; None where the sidecar signs none.
+
+        Raises:
+            ConsentryError: no answer came.
+        """
+        try:
+            return self.get_receipt(data_subject, event_id).receipt
+        except ConsentryError as problem:
+            if problem.code in _NO_RECEIPT:
+                return None
+            raise
+
+    def list_events(self, data_subject: str) -> Iterator[consent_pb2.RecordedConsentEvent]:
+        """All events of one person, oldest first, a page at a time.
+
+        Raises:
+            ConsentryError: no answer came.
+        """
+        request = consent_pb2.ListConsentEventsRequest(subject=data_subject, page_size=1_000)
+        while True:
+            answer = self._ask(self._stub.ListConsentEvents, request)
+            yield from answer.events
+            if not answer.next_page_token:
+                return
+            request.page_token = answer.next_page_token
 
     def _ask(self, method: Callable[..., _Answer], request: _Request) -> _Answer:
         try:
