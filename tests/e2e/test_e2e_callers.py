@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -28,14 +30,8 @@ def code(channel: grpc.Channel, method: str) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_callers_are_known_by_socket_and_certificate(workers: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="consentry-") as name:
-        folder, authority = Path(name), Authority()
-        authority.server().write(folder)
-        (folder / "ca.crt").write_bytes(authority.pem)
-        config = folder / "consentry.toml"
-        config.write_text(f"""
+def configuration(folder: Path, workers: int) -> str:
+    return f"""
 [policies]
 path = "{ROOT}/policies"
 [state]
@@ -60,18 +56,37 @@ rights = ["decide"]
 [identities.keeper]
 certificates = ["dns:keeper.example"]
 rights = ["verify"]
-""")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "consentry.app", "serve", "--config", str(config)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={k: v for k, v in os.environ.items() if not k.startswith("CONSENTRY_")},
-        )
-        try:
-            port, shop, keeper = wait_for_event(process, "ready")["grpc"].split()
+"""
+
+
+@contextmanager
+def serving(config: Path) -> Iterator[list[str]]:
+    """A sidecar in a process of its own; its gRPC addresses."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "consentry.app", "serve", "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={k: v for k, v in os.environ.items() if not k.startswith("CONSENTRY_")},
+    )
+    try:
+        yield wait_for_event(process, "ready")["grpc"].split()
+    finally:
+        stop(process)
+        process.communicate()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_callers_are_known_by_socket_and_certificate(workers: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="consentry-") as name:
+        folder, authority = Path(name), Authority()
+        authority.server().write(folder)
+        (folder / "ca.crt").write_bytes(authority.pem)
+        config = folder / "consentry.toml"
+        config.write_text(configuration(folder, workers))
+        told = {}
+        with serving(config) as (port, shop, keeper):
             shown = authority.client("dns:keeper.example")
-            told = {}
             for who, channel in {
                 "shop": grpc.insecure_channel(shop),
                 "keeper": grpc.insecure_channel(keeper),
@@ -80,9 +95,6 @@ rights = ["verify"]
             }.items():
                 with channel:
                     told[who] = (code(channel, CHECK), code(channel, VERIFY))
-        finally:
-            stop(process)
-            process.communicate()
 
     no = grpc.StatusCode.PERMISSION_DENIED
     assert told == {
