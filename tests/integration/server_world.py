@@ -133,6 +133,9 @@ class FakeView:
     position: int = 0
     read_at_us: int = NOW_US
 
+    def find_consent(self, key: object, now_us: int) -> ConsentState | None:
+        return None
+
     def consent(self, query: ConsentQuery) -> ConsentState:
         standings = tuple(
             Standing(event_id=e.event_id, position=e.position, given_at_us=e.happened_at_us)

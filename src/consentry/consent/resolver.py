@@ -97,14 +97,21 @@ class SubjectView:
         self._remembered: dict[Hashable, _Remembered] = {}
         self._rights: tuple[ConsentQuery | None, dict[Track, RightState]] = (None, {})
 
+    def find_consent(self, key: Hashable, now_us: int) -> ConsentState | None:
+        """What `consent` gives for the query with this key and time, if it was asked before."""
+        known = self._remembered.get(key)
+        return (
+            known.state if known is not None and known.from_us <= now_us < known.until_us else None
+        )
+
     def consent(self, query: ConsentQuery) -> ConsentState:
         """The consents that stand for `query`."""
         # PERF: one request asks the same thing for each rule, and a batch for each item.
         key = query.key if query.key is not None else _all_but_now(query)
         now_us = query.now_us
-        known = self._remembered.get(key)
-        if known is not None and known.from_us <= now_us < known.until_us:
-            return known.state
+        known = self.find_consent(key, now_us)
+        if known is not None:
+            return known
         state = self._resolve(query)
         until_us = _NEVER_US if state.changes_at_us is None else state.changes_at_us
         if self._last_received_us > now_us:
@@ -251,6 +258,9 @@ class _UnavailableView:
     revision: Final = 0
     position: Final = 0
     read_at_us: Final = 0
+
+    def find_consent(self, key: Hashable, now_us: int) -> ConsentState | None:  # noqa: ARG002 (as below)
+        return None
 
     def consent(self, query: ConsentQuery) -> ConsentState:  # noqa: ARG002 (the port's shape)
         return ConsentState(absence=CONSENT_STATE_UNAVAILABLE)

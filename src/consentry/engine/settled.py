@@ -6,7 +6,7 @@ not known, one that is given all the facts, and any name that is also that of a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from types import CodeType, FunctionType
 from typing import Final
 
@@ -72,6 +72,9 @@ class _WithoutRights:
     revision: Final = 0
     position: Final = 0
     read_at_us: Final = 0
+
+    def find_consent(self, key: Hashable, now_us: int) -> ConsentState | None:  # noqa: ARG002 (as below)
+        return None
 
     def consent(self, query: ConsentQuery) -> ConsentState:  # noqa: ARG002 (the port's shape)
         return ConsentState()

@@ -43,7 +43,7 @@ Bans: TypeAlias = tuple[tuple[Rest, tuple[Rest, ...]], ...]
 """What is left of each forbid, and of the exceptions that lift it."""
 Left: TypeAlias = tuple[tuple[LinkedRule, Rest], ...]
 YesKey: TypeAlias = tuple[object, ...]
-"""What a leaf's permission rests on: the house's permit, and of each regime its rules."""
+"""What a leaf's permission rests on: the house's permit, the regimes, and of each its rules."""
 
 
 class Stage:
@@ -103,10 +103,13 @@ class Stage:
         return found
 
 
+Stages: TypeAlias = tuple[Stage, ...]
+
+
 class Part:
     """One leaf of a use, and what is left to be asked about it."""
 
-    __slots__ = ("basis", "group", "leaf", "outcomes", "permits", "stages")
+    __slots__ = ("_asked", "basis", "group", "leaf", "outcomes", "permits", "stages")
 
     def __init__(self, leaf: DataNode, group: Group, run: Run) -> None:
         self.leaf = run.facts.leaf = leaf
@@ -114,8 +117,18 @@ class Part:
         self.basis = run.facts.basis = group.house.basis
         self.permits = _left(group.permits, run)
         self.stages = tuple(Stage(regime, run) for regime in group.regimes)
+        self._asked: tuple[Sequence[Regime], Stages, Stages] = ((), (), ())
         self.outcomes: dict[YesKey, Outcome] = {}
         """Permissions by what they rest on, as the thorough way made them."""
+
+    def stages_of(self, regimes: Sequence[Regime]) -> tuple[Stages, Stages]:
+        """Those of the regimes that govern, the house's first, and which of them are asked."""
+        of_regimes, governing, asked = self._asked
+        if of_regimes is not regimes:
+            governing = (self.stages[HOUSE], *[self.stages[regime.index] for regime in regimes])
+            asked = tuple(stage for stage in governing if stage.is_asked)
+            self._asked = (regimes, governing, asked)
+        return governing, asked
 
     def keep(self, key: YesKey, outcome: Outcome) -> None:
         """Have `outcome` ready for the next time that a permission rests on `key`."""
@@ -133,7 +146,7 @@ class Use:
     __slots__ = (
         "_action_tags", "_channel", "_controller", "_declared", "_facts", "_is_contact",
         "_is_disclosure", "_lineage", "_purpose", "_recipient_country", "_recipient_id",
-        "_recipient_roles", "leaves", "linked", "parts", "principal", "recipient",
+        "_recipient_roles", "_shows_query", "leaves", "linked", "parts", "principal", "recipient",
     )  # fmt: skip
 
     def __init__(self, run: Run, request: Request, leaves: Sequence[DataNode]) -> None:
@@ -151,6 +164,7 @@ class Use:
         self._is_contact, self._is_disclosure = run.is_contact, run.is_disclosure
         self._action_tags = run.action_tags
         self._declared = run.linked.program.purpose_names
+        self._shows_query = run.linked.asks_consented
         self.leaves = leaves
         groups: dict[Group, Part] = {}
         parts = []
@@ -180,12 +194,9 @@ class Use:
         permit = self._find_permit(part, facts)
         if permit is None:
             return None
-        found: list[object] = [permit]
-        stages = part.stages
-        for stage in (stages[HOUSE], *[stages[regime.index] for regime in regimes]):
-            if not stage.is_asked:
-                found.append(stage)
-                continue
+        governing, asked = part.stages_of(regimes)
+        found: list[object] = [permit, governing]
+        for stage in asked:
             facts.basis = stage.basis
             answer = _NO
             if not stage.reads_ledger:
@@ -200,7 +211,7 @@ class Use:
                         break
             if answer < 0:
                 return None
-            found += (stage, answer)
+            found.append(answer)
         return tuple(found)
 
     def _find_permit(self, part: Part, facts: Facts) -> LinkedRule | None:
@@ -237,8 +248,23 @@ class Use:
     ) -> tuple[Standing | None, ...]:
         """As `Run.ask_ledger`, of a ledger that is there."""
         facts.standing = None
+        view = facts.view
+        state = view.find_consent(stage.key, facts.now_us) if reads_consent else None
+        # PERF: where all is known already and no right was ever used, nobody looks at the query.
+        if self._shows_query or view.has_rights or (reads_consent and state is None):
+            facts.query = self._query(part, stage, facts.now_us)
+            if reads_consent and state is None:
+                state = view.consent(facts.query)
+        if state is None:
+            return _ASKED_ONCE
+        if state.changes_at_us is not None:
+            facts.changes_at(state.changes_at_us)
+        facts.state = state
+        return (*state.standings, None)
+
+    def _query(self, part: Part, stage: Stage, now_us: int) -> ConsentQuery:
         # PERF: positional, in the order of the members; by name this costs three times as much.
-        facts.query = ConsentQuery(
+        return ConsentQuery(
             self._purpose,
             self._lineage,
             part.leaf,
@@ -250,18 +276,11 @@ class Use:
             self._recipient_country,
             self._is_contact,
             self._is_disclosure,
-            facts.now_us,
+            now_us,
             self._action_tags,
             self._declared,
             stage.key,
         )
-        if not reads_consent:
-            return _ASKED_ONCE
-        state = facts.view.consent(facts.query)
-        if state.changes_at_us is not None:
-            facts.changes_at(state.changes_at_us)
-        facts.state = state
-        return (*state.standings, None)
 
 
 def _left(rules: Iterable[LinkedRule], run: Run) -> Left:

@@ -298,6 +298,10 @@ class ConsentView(Protocol):
         """Time of the reading."""
         ...
 
+    def find_consent(self, key: Hashable, now_us: int) -> ConsentState | None:
+        """What `consent` gives for the query with this key and time, if that is known already."""
+        ...
+
     def consent(self, query: ConsentQuery) -> ConsentState:
         """The consents that stand for `query`."""
         ...

@@ -47,6 +47,7 @@ from consentry.model.tri import Tri
 from consentry.model.values import Value
 
 _NO_STATE: Final = ConsentState()
+_NOT_IN_FORCE: Final = RightState()
 _TRACKS: Final[Mapping[str, Track]] = {track.value: track for track in Track}
 
 
@@ -156,6 +157,8 @@ class Facts:
 
     def right(self, track: str) -> RightState:
         """The state of `rights.<track>` for this leaf, regime and purpose."""
+        if not self.view.has_rights:
+            return _NOT_IN_FORCE
         state = self.view.right(_TRACKS[track], self.query)
         if state.changes_at_us is not None:
             self.changes_at(state.changes_at_us)

@@ -93,7 +93,14 @@ class ProtoCodec:
         kept = self._written.get(key)
         if kept is not None:
             former, of_digest, written = kept
-            if of_digest == digest and _is_alike(former, decision):
+            # The rest of what is written: told by identity, for the engine gives the same again.
+            if (
+                former.leaves[0] is leaves[0]
+                and former.findings is decision.findings
+                and former.obligations is decision.obligations
+                and former.effect is decision.effect
+                and of_digest == digest
+            ):
                 return written
         written = _encode(decision, digest, with_reasons=with_reasons)
         if len(self._written) >= _MAX_WRITTEN:
@@ -140,16 +147,6 @@ def _without_handle(handles: Handles) -> bytes:
     """How to keep an answer, up to the handle, a fixed64, which comes last."""
     keeping = wire.Keeping(instance=handles.instance, handle=_ALL_ONES)
     return wire.CheckResponse(keeping=keeping).SerializeToString()[:-HANDLE_BYTES]
-
-
-def _is_alike(one: Decision, other: Decision) -> bool:
-    """Whether the two differ in nothing that is written of them here, told by identity."""
-    return (
-        one.leaves[0] is other.leaves[0]
-        and one.findings is other.findings
-        and one.obligations is other.obligations
-        and one.effect is other.effect
-    )
 
 
 def _encode(decision: Decision, digest: str, *, with_reasons: bool) -> bytes:

@@ -53,6 +53,9 @@ class FakeView:
     position: int = 0
     read_at_us: int = 0
 
+    def find_consent(self, key: object, now_us: int) -> ConsentState | None:
+        return None
+
     def consent(self, query: ConsentQuery) -> ConsentState:
         assert self.is_available
         return self.state
