@@ -9,6 +9,7 @@ from typing import Final
 from tests.bench import (
     client_cache,
     engine,
+    envoy,
     h2,
     ledger,
     overload,
@@ -25,7 +26,7 @@ from tests.bench.parts_growth import (
     measure_start,
 )
 from tests.bench.peers.install import PeerMissingError
-from tests.bench.report import Figures, say, table
+from tests.bench.report import Figures, facts, say, table
 
 RULE_COUNTS: Final = (10, 100, 1_000, 10_000, 40_000)
 
@@ -183,6 +184,13 @@ def measure_overload(*, is_quick: bool) -> Figures:
     return shown
 
 
+def measure_envoy(*, is_quick: bool) -> Figures:
+    """What a question costs a request that goes through a real Envoy."""
+    rounds, requests = (3, 100) if is_quick else (20, 500)
+    found = envoy.measure(rounds=rounds, requests=requests, say=say)
+    return facts("Behind Envoy, one request in flight, added to a request's time", found)
+
+
 PARTS: Final[dict[str, Part]] = {
     "unary": Part(measure_unary, 90, 14),
     "batch": Part(measure_batch, 25, 8),
@@ -196,6 +204,7 @@ PARTS: Final[dict[str, Part]] = {
     "people": Part(measure_people, 75, 8),
     "ledger": Part(measure_ledger, 25, 6),
     "propagation": Part(measure_propagation, 45, 14),
+    "envoy": Part(measure_envoy, 60, 12),
     "overload": Part(measure_overload, 50, 14),
     "peers": Part(measure_peers, 175, 25),
 }
