@@ -34,6 +34,9 @@ class Gate:
     def __init__(self, callers: Callers, metrics: Metrics, clock: Clock) -> None:
         self.callers: Final = callers
         self._refused: Final = metrics.callers_refused
+        # At 0 from the start, so that a first increase is seen.
+        for cause in () if callers.is_open else RefusedCause:
+            self._refused.cell(cause.value)
         self._monotonic_s: Final = clock.monotonic_s
         self._told_s: dict[tuple[str, str, str], float] = {}
 
