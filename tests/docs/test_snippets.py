@@ -22,7 +22,7 @@ from consentry.lang.parse import parse_module
 from consentry.pdp.sources import read_packs
 from tests.support.sidecar import RunningSidecar, running_sidecar
 from tests.support.snippets import Snippet, documents, missing_line, snippets_of, steps_of
-from tests.support.tools import tool
+from tests.support.tools import grpcurl, tool
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = [snippet for document in documents(ROOT) for snippet in snippets_of(document)]
@@ -95,7 +95,7 @@ def workplaces(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Pat
     def workplace_of(page: Path) -> Path:
         if page not in made:
             made[page] = tmp_path_factory.mktemp("workplace")
-            for name in ("policies", "deploy", "docs"):
+            for name in ("policies", "deploy", "docs", "proto"):
                 shutil.copytree(ROOT / name, made[page] / name)
         return made[page]
 
@@ -116,6 +116,10 @@ def environment(sidecar: RunningSidecar) -> dict[str, str]:
 def test_console_snippet_runs(
     snippet: Snippet, sidecar: RunningSidecar, workplaces: Callable[[Path], Path]
 ) -> None:
+    if snippet.option("needs") == "go":
+        if shutil.which("go") is None:
+            pytest.skip("go is not installed; continuous integration has it")
+        grpcurl()
     workplace = workplaces(snippet.file)
     for step in steps_of(snippet.body):
         done = subprocess.run(

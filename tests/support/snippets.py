@@ -6,7 +6,7 @@
 ```policy test            must compile, and its tests must pass
 ```console                every `$ command` is run in a copy of the project; exit status 0 unless
                           `exit=N`; the lines below it must appear, in order (`…` stands for
-                          anything)
+                          anything); `needs=go`: uses a program that Go builds
 ```python                 run against a real sidecar, CONSENTRY_TARGET in the environment
 ```json, ```toml, ```yaml must parse
 ```text, ```promql        shown only
