@@ -63,6 +63,14 @@ class Entry:
     size_bytes: int
     decision: Decision | None = None
 
+    def holds(self, snapshot: Snapshot, now_us: int) -> bool:
+        """Whether the answer may be given again, under this policy set and at this time."""
+        return (
+            self.snapshot is snapshot
+            and self.cell.view is self.view
+            and self.from_us <= now_us < self.until_us
+        )
+
 
 class _Entries(LRUCache[bytes, Entry]):
     """An LRU cache that answers None for what it does not have.

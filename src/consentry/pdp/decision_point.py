@@ -90,6 +90,7 @@ class DecisionPoint:
         # PERF: as plain truths; a member of an enum takes four times as long to look up.
         self._keeps = cache_mode is not CacheMode.OFF
         self._compares = cache_mode is CacheMode.COMPARE
+        self._is_plain = cache_mode is CacheMode.ON
         self._max_age_us = int(max_age_s * MICROS_PER_SECOND)
         self._evaluate = evaluate
         self._append_audit = audit.append if audit is not None else None
@@ -102,6 +103,7 @@ class DecisionPoint:
         self._time = {
             r: metrics.decision_seconds.histogram(r).observe_by_name for r in CACHE_RESULTS
         }
+        self._time_known = metrics.decision_seconds.histogram("hit").observe_many
         policies.on_change(self._forget)
         metrics.watch_gauge("cache_entries", self.cache.__len__)
         metrics.watch_gauge("cache_bytes", lambda: self.cache.size_bytes)
@@ -132,6 +134,8 @@ class DecisionPoint:
     ) -> list[bytes | Exception]:
         """Answers to many questions, in order, under one policy set and one ledger position.
 
+        Those that are known are timed together, each with the mean.
+
         An item is a question and its correlation id. An item that cannot be answered, be it the
         caller's fault or ours, yields its error and spoils no other. Raises as `check_bytes` does
         for what concerns all items.
@@ -139,13 +143,27 @@ class DecisionPoint:
         snapshot, position = self._fix(at_least)
         answers: list[bytes | Exception] = []
         patience = Patience(self._ledger, self._monotonic_s)
+        # PERF: what is known and needs no proof is answered here, with one look at the clock.
+        find = self.cache.find if self._is_plain and self._ledger.lease is None else _find_nothing
+        began_s, now_us, other_s, known_count = self._monotonic_s(), self._now_us(), 0.0, 0
         for raw, correlation_id in items:
+            entry = find(raw)
+            if entry is not None and entry.holds(snapshot, now_us):
+                known_count += 1
+                given = self._give(entry, now_us, position, 0, correlation_id, caller, "hit")
+                answers.append(given[0])
+                continue
+            since_s = self._monotonic_s()
             try:
                 answers.append(
                     self._answer(raw, correlation_id, snapshot, position, caller, patience)
                 )
             except Exception as problem:  # noqa: BLE001  # told to who asked, and logged there
                 answers.append(problem)
+            other_s += self._monotonic_s() - since_s
+        if known_count:
+            spent_s = self._monotonic_s() - began_s - other_s
+            self._time_known(spent_s / known_count, known_count)
         if self._commit_audit is not None:
             self._commit_audit()
         return answers
@@ -189,12 +207,7 @@ class DecisionPoint:
         # INVARIANT: before any view, so that the views used are no older than its proof.
         lease = self._ledger.lease
         entry = self.cache.find(raw) if self._keeps else None
-        if (
-            entry is not None
-            and entry.snapshot is snapshot
-            and entry.cell.view is entry.view
-            and entry.from_us <= now_us < entry.until_us
-        ):
+        if entry is not None and entry.holds(snapshot, now_us):
             result = "hit"
             if self._compares:
                 self._compare(raw, entry, now_us)
@@ -209,6 +222,23 @@ class DecisionPoint:
                 result = "bypass"
                 entry, _ = self._make(raw, snapshot, position, now_us, is_stale=True)
             age_us = lease.age_us()
+        given, decision_id = self._give(
+            entry, now_us, position, age_us, correlation_id, caller, result
+        )
+        self._time[result]((self._monotonic_s() - began_s, decision_id, "", now_us))
+        return given
+
+    def _give(  # noqa: PLR0917 - as above
+        self,
+        entry: Entry,
+        now_us: int,
+        position: int,
+        age_us: int,
+        correlation_id: str,
+        caller: str,
+        result: str,
+    ) -> tuple[bytes, str]:
+        """The entry's answer with a moment of its own, counted and audited; and the moment's id."""
         decision_id = self._new_id()
         moment = self._codec.encode_moment(decision_id, position, age_us, correlation_id)
         entry.count()
@@ -218,8 +248,7 @@ class DecisionPoint:
                 entry.audit, now_us, decision_id, position, correlation_id, result == "hit",
                 caller, "",
             )  # fmt: skip
-        self._time[result]((self._monotonic_s() - began_s, decision_id, "", now_us))
-        return entry.answer + moment
+        return entry.answer + moment, decision_id
 
     def _make(
         self,
@@ -334,6 +363,10 @@ class DecisionPoint:
     def _age_s(self) -> float:
         lease = self._ledger.lease
         return 0.0 if lease is None else lease.age_us() / MICROS_PER_SECOND
+
+
+def _find_nothing(_: bytes) -> Entry | None:
+    return None
 
 
 class _NoCell:

@@ -151,6 +151,15 @@ class Histogram:
         shard.counts[bisect_left(self.bounds, value)] += 1
         shard.total += value
 
+    def observe_many(self, value: float, count: int) -> None:
+        """Count `count` observations of one value."""
+        try:
+            shard: _Shard = self._local.shard
+        except AttributeError:
+            shard = self._join()
+        shard.counts[bisect_left(self.bounds, value)] += count
+        shard.total += value * count
+
     def observe_by_name(self, observed: Observed) -> None:
         """Count one observation, and remember it as the newest of its bucket."""
         try:
