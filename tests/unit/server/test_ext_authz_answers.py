@@ -181,7 +181,8 @@ def test_no_failure_is_a_permission(problem: Exception, status: int, code: int) 
     assert (response.denied_response.status.code, response.status.code) == (status, code)
     assert "secret" not in str(response)
     outcome = "invalid" if status == 400 else "unavailable"
-    assert dict(metrics.proxy_requests.series()) == {(outcome,): 1}
+    counted = {key: count for key, count in metrics.proxy_requests.series() if count}
+    assert counted == {(outcome,): 1}
 
 
 def test_refusals_name_no_decision_that_was_not_made() -> None:

@@ -32,6 +32,16 @@ QUESTION_REFUSED: Final = "question_refused"
 UNAVAILABLE: Final = "unavailable"
 INTERNAL: Final = "internal"
 
+_PERMIT: Final = "permit"
+_UNMAPPED: Final = "unmapped"
+_OUTCOMES: Final[dict[int, str]] = {
+    HTTPStatus.BAD_REQUEST: "invalid",
+    HTTPStatus.FORBIDDEN: "deny",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "unavailable",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
+OUTCOMES: Final = frozenset({_PERMIT, _UNMAPPED, *_OUTCOMES.values()})
+"""Labels of the requests that are counted."""
 _REQUEST_ID: Final = "x-request-id"
 _CALLERS_FAULT: Final = frozenset({code_pb2.INVALID_ARGUMENT, code_pb2.RESOURCE_EXHAUSTED})
 
@@ -46,6 +56,8 @@ class ExtAuthzMethods:
         self._mapping: Final = mapping
         self._place: Final = place
         self._metrics: Final = metrics
+        # A closed set, at 0 from the start, so that a first increase is seen.
+        self._count: Final = {name: metrics.proxy_requests.cell(name).add for name in OUTCOMES}
 
     def behaviours(self) -> dict[str, RawBehaviour]:
         """By full method name."""
@@ -74,25 +86,13 @@ class ExtAuthzMethods:
         answer = answers.CheckResponse.FromString(raw)
         response = answer_decision(answer, asked.headers)
         is_permit = answer.effect == shapes.EFFECT_PERMIT
-        self._count("permit" if is_permit else _OUTCOMES[response.denied_response.status.code])
+        self._count[_PERMIT if is_permit else _OUTCOMES[response.denied_response.status.code]]()
         return response
 
     def _refuse(self, refusal: Refusal, asked: AskedRequest) -> wire.CheckResponse:
-        self._count(
-            "unmapped" if refusal.status is HTTPStatus.FORBIDDEN else _OUTCOMES[refusal.status]
-        )
+        is_unmapped = refusal.status is HTTPStatus.FORBIDDEN
+        self._count[_UNMAPPED if is_unmapped else _OUTCOMES[refusal.status]]()
         return answer_refusal(refusal, asked.headers)
-
-    def _count(self, outcome: str) -> None:
-        self._metrics.proxy_requests.cell(outcome).add()
-
-
-_OUTCOMES: Final[dict[int, str]] = {
-    HTTPStatus.BAD_REQUEST: "invalid",
-    HTTPStatus.FORBIDDEN: "deny",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "unavailable",
-    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
-}
 
 
 def _refusal_of(problem: Exception) -> Refusal:
