@@ -4,6 +4,8 @@
     ./dev bench --only unary       one part or some: unary,batch,…
     ./dev bench --quick            about three minutes: fewer rounds, smaller sizes
     ./dev bench --json FILE        figures with both sides of each ratio (docs/performance.md)
+    ./dev bench --publish          all parts, then figures, pictures and tables of the docs anew
+    ./dev bench --draw FILE        the same from figures that --json wrote, without measuring
 
 Nothing here passes or fails by time: goals stand beside the figures, and a reader judges. Peers are
 fetched from their package registries into `.bench/` the first time, which is not counted; who
@@ -19,6 +21,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.bench import publish
 from tests.bench.about import about
 from tests.bench.measure import within
 from tests.bench.parts import PARTS
@@ -27,6 +30,8 @@ from tests.bench.peers import install
 
 def main() -> int:
     options = _options()
+    if options.draw:
+        return publish.publish(json.loads(options.draw.read_text()))
     names = options.only.split(",") if options.only else list(PARTS)
     if "peers" in names:
         install.fetch_all()
@@ -43,7 +48,7 @@ def main() -> int:
         if options.json:  # as far as it has come, for a long run may be interrupted
             options.json.write_text(json.dumps(told, indent=2) + "\n")
     print(f"\n{len(names)} parts in {time.monotonic() - began_s:.0f} s")
-    return 0
+    return publish.publish(told) if options.publish else 0
 
 
 def _options() -> argparse.Namespace:
@@ -53,6 +58,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", metavar="PARTS", help=f"comma separated: {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, coarser figures")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--publish", action="store_true", help="write what the docs show")
+    parser.add_argument("--draw", type=Path, metavar="FILE", help="write it from these figures")
     options = parser.parse_args()
     wanted = options.only.split(",") if options.only else []
     if unknown := [name for name in wanted if name not in PARTS]:

@@ -22,6 +22,7 @@ from tests.bench.parts_growth import (
     measure_cache,
     measure_conditions,
     measure_people,
+    measure_profile,
     measure_reload,
     measure_start,
 )
@@ -206,6 +207,7 @@ PARTS: Final[dict[str, Part]] = {
     "propagation": Part(measure_propagation, 45, 14),
     "envoy": Part(measure_envoy, 60, 12),
     "overload": Part(measure_overload, 50, 14),
+    "profile": Part(measure_profile, 35, 12),
     "peers": Part(measure_peers, 175, 25),
 }
 """By the names that `--only` takes. All together: fifteen minutes, or three."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.bench import answer_cache, conditions, h2, people, reload, start
+from tests.bench import answer_cache, conditions, h2, people, profile, reload, start
+from tests.bench.peers.install import PeerMissingError
 from tests.bench.report import Figures, facts, say, table
 
 NO_LOAD = "h2load is not installed (Debian package nghttp2-client)"
@@ -92,3 +93,25 @@ def measure_people(*, is_quick: bool) -> Figures:
         say=say,
     )
     return facts("Data subjects in the ledger, 16 calls in flight", found)
+
+
+def measure_profile(*, is_quick: bool) -> Figures:
+    """Where the processor time of a hit and of a miss goes, by thread and by kind of work."""
+    found = profile.inside(seconds=2 if is_quick else 8, say=say)
+    calls: dict[str, dict[str, float]] = {}
+    try:
+        if h2.is_there():
+            calls = profile.outside(calls=2_000 if is_quick else 10_000, say=say)
+        else:
+            print(f"\nThreads of a sidecar under load: left out, {NO_LOAD}")
+    except PeerMissingError as problem:
+        print(f"\nThreads of a sidecar under load: left out, {problem}")
+    figures = profile.told(calls, found)
+    for kind, looked in found.items():
+        print(f"\nWhere the microseconds of a {kind} go, 16 in flight")
+        for role, us in calls.get(kind, {}).items():
+            print(f"  {role:<34}{us:>8.1f} us")
+        print(f"  {'decision point, called in process':<34}{looked.us:>8.1f} us, of which")
+        for work, us in looked.by_work().items():
+            print(f"    {work:<32}{us:>8.2f} us")
+    return figures

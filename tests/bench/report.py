@@ -36,7 +36,7 @@ def facts(title: str, found: Mapping[str, Fact]) -> Figures:
         digits = 0 if abs(fact.value) >= 1000 else 2
         print(f"  {name:<{width}}{fact.value:>12,.{digits}f} {fact.unit}{goal}")
         figures[name] = {"value": round(fact.value, 4), "unit": fact.unit, "goal": fact.goal}
-    return figures
+    return {"title": title, "facts": figures}
 
 
 def table(
@@ -61,7 +61,6 @@ def table(
         print(f"  {side:<{width}}{us:>10.2f}   {ratio:>24}   {goals.get(side, '')}".rstrip())
         figures[side] = {
             "us": round(us, 3),
-            "base": base,
             "base_us": round(series.median(base), 3),
             "ratio": {"min": round(low, 4), "median": round(middle, 4), "max": round(high, 4)},
             "goal": goals.get(side, ""),
@@ -70,4 +69,4 @@ def table(
     for side, why in (missing or {}).items():
         print(f"  {side:<{width}}{'left out':>10}   {why}")
         figures[side] = {"missing": why}
-    return figures
+    return {"title": title, "base": base, "sides": figures}

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.bench import answer_cache, equal_work, h2, peer_series, people, reload, start, unary
+from tests.bench import (
+    answer_cache,
+    equal_work,
+    h2,
+    peer_series,
+    people,
+    profile,
+    publish,
+    reload,
+    start,
+    unary,
+)
 from tests.bench.equal_work import Question
 from tests.bench.h2 import LoadError
 from tests.bench.measure import LEAST_ROUNDS, paired_rounds, within
@@ -130,6 +143,52 @@ def test_compiling_is_timed_for_each_size() -> None:
     found = start.measure_compiling(rule_counts=(10, 20), say=silent)
 
     assert {name.split()[-2] for name in found} == {"10", "20"}
+
+
+def test_docs_show_what_the_kept_figures_give() -> None:
+    told = json.loads((ROOT / publish.FIGURES).read_text())
+
+    made = publish.pages(told)
+
+    assert set(made) == {publish.PAGE, publish.BARS, publish.FLAMES}
+    for name, text in made.items():
+        assert (ROOT / name).read_text() == text, "run ./dev bench --draw docs/performance.json"
+
+
+@pytest.mark.parametrize("name", [publish.BARS, publish.FLAMES])
+def test_pictures_stand_alone_and_are_readable_in_the_dark(name: str) -> None:
+    text = (ROOT / name).read_text()
+
+    root = ET.fromstring(text)
+
+    assert {"title", "desc", "style"} <= {element.tag.rpartition("}")[2] for element in root}
+    assert "prefers-color-scheme: dark" in text
+    assert "script" not in text
+    assert "href" not in text
+
+
+def test_profile_tells_every_microsecond_of_the_path() -> None:
+    with profile.application("") as made:
+        body = profile.consentry_request(profile.QUESTION).SerializeToString()
+        looked = profile.drive(made.point.check_bytes, [body], 0.2)
+
+    assert looked.us > 0
+    assert sum(looked.by_work().values()) == pytest.approx(looked.us)
+    assert all(stack[0] == "pdp.decision_point:check_bytes" for stack in looked.stacks)
+
+
+@pytest.mark.parametrize(
+    ("stack", "work"),
+    [
+        (("pdp.decision_point:check_bytes", "pdp.cache:find", "cachetools:get"), "answer cache"),
+        (("pdp.decision_point:_make", "server.codec:encode_answer"), "write the answer"),
+        (("pdp.decision_point:_make", "server.decode:x"), "decode and check the question"),
+        (("pdp.decision_point:_make", "engine.evaluate:y", "model.tri:z"), "evaluate"),
+        (("pdp.decision_point:check_bytes",), "decision point"),
+    ],
+)
+def test_profile_names_the_work_of_a_stack(stack: tuple[str, ...], work: str) -> None:
+    assert profile.work_of(stack) == work
 
 
 def test_unknown_part_is_refused_with_the_parts_there_are() -> None:

@@ -20,7 +20,7 @@ STORE: Final = ROOT / ".bench"
 CERBOS: Final = "@cerbos/cerbos-linux-x64@0.55.0"
 OPA: Final = "github.com/open-policy-agent/opa@v1.22.3"
 OPENFGA: Final = "github.com/openfga/openfga/cmd/openfga@v1.22.1"
-PYTHON_PEERS: Final = ("cedarpy==4.12.2", "casbin==1.43.0")
+PYTHON_PEERS: Final = ("cedarpy==4.12.2", "casbin==1.43.0", "py-spy==0.4.3")
 
 
 class PeerMissingError(Exception):
