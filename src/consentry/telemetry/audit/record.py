@@ -139,10 +139,11 @@ class RecordWriter:
         seq, now_us, decision_id, position, correlation_id, is_hit, caller, trace_id, fields = (
             record
         )
-        if fields.encoded_by is not key:
-            # PERF: an answer given from the cache is encoded and hashed once.
-            fields.encoded = self._encode(fields, key)
-            fields.encoded_by = key
+        encoded = fields.encoded if fields.encoded_by is key else self._encode(fields, key)
+        if is_hit:
+            # PERF: an answer given from the cache again and again is encoded and hashed once. One
+            # that is given once must not hold twice its memory for as long as it is kept.
+            fields.encoded, fields.encoded_by = encoded, key
         said = ""
         if correlation_id and self._says_correlation:
             said += f'"correlation_id":{quoted(correlation_id)},'
@@ -153,7 +154,7 @@ class RecordWriter:
         return (
             f'{{"event":"{DECISION}","seq":{seq},"time":"{self._time(now_us)}",'
             f'"decision_id":{quoted(decision_id)},"position":{position},'
-            f'{said}"is_hit":{"true" if is_hit else "false"},{fields.encoded}}}\n'
+            f'{said}"is_hit":{"true" if is_hit else "false"},{encoded}}}\n'
         ).encode("ascii")
 
     def _time(self, now_us: int) -> str:
