@@ -22,7 +22,7 @@ from consentry.app.settings_callers import (
 from consentry.app.settings_doors import AuthzenSettings, EnvoySettings, RecordingSettings
 from consentry.app.settings_pages import PreferenceSettings, StatementSettings
 from consentry.app.settings_section import Section
-from consentry.app.telemetry_settings import AuditSettings, MetricsSettings
+from consentry.app.telemetry_settings import AuditSettings, MetricsSettings, OtelSettings
 
 ENV_PREFIX: Final = "CONSENTRY_"
 
@@ -253,6 +253,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()
+    otel: OtelSettings = OtelSettings()
     receipts: ReceiptSettings = ReceiptSettings()
     statement: StatementSettings = StatementSettings()
     preferences: PreferenceSettings = PreferenceSettings()

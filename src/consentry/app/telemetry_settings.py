@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -22,6 +23,30 @@ class MetricsSettings(Section):
     )
 
 
+class OtelSettings(Section):
+    """OpenTelemetry; needs the extra `otel`. Nothing is sent unless traces or audit.sink say so."""
+
+    traces: bool = Field(default=False, description="Send spans of calls.")
+    endpoint: str = Field(
+        default="http://127.0.0.1:4317", description="Collector, OTLP over gRPC; https: with TLS."
+    )
+    authorities: Path | None = Field(
+        default=None, description="Authorities of the collector's certificate; none: the system's."
+    )
+    sample_ratio: _Share = Field(
+        default=0.01, description="Share of calls that are traced, where the caller says nothing."
+    )
+    follows_callers: bool = Field(
+        default=True, description="A call is traced where its caller's span is, and only there."
+    )
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if not self.endpoint.startswith(("http://", "https://")):
+            raise ValueError("endpoint: begins with http:// or https://")
+        return self
+
+
 class AuditSettings(Section):
     """The decision log."""
 
@@ -30,8 +55,9 @@ class AuditSettings(Section):
         default="buffered",
         description="strict: no answer before its record is on the disk; none when it cannot be.",
     )
-    sink: Literal["file", "stdout"] = Field(
-        default="file", description="file: in the state folder; stdout: beside the sidecar's log."
+    sink: Literal["file", "stdout", "otlp"] = Field(
+        default="file",
+        description="file: in the state folder; stdout: beside the log; otlp: to otel.endpoint.",
     )
     capacity: PositiveInt = Field(
         default=65_536, description="Buffered: records waiting before some are dropped."

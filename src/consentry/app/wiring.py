@@ -26,10 +26,11 @@ from consentry.app.receipts import receipt_services
 from consentry.app.settings import Settings
 from consentry.app.state_folder import ARCHIVE_FOLDER, AUDIT_FOLDER, LEDGER_FOLDER
 from consentry.app.system import ProcessIds, SystemClock
+from consentry.app.tracing import open_tracer
 from consentry.model.program import Program
 from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.cache import AnswerCache
-from consentry.pdp.decision_point import CacheMode, DecisionPoint
+from consentry.pdp.decision_point import CacheMode, DecisionPoint, Trace
 from consentry.pdp.errors import UnknownPolicySetError
 from consentry.pdp.lasting_compiler import LastingCompiler
 from consentry.pdp.past_policies import PastPolicies
@@ -120,7 +121,8 @@ class Application:
         self.ledger = opened.ledger
         archive = PolicyArchive(state / ARCHIVE_FOLDER)
         self._open_policies(clock, archive, opening)
-        self.point = self._open_point(handles, clock, ids)
+        tracer = open_tracer(settings.otel, opening)
+        self.point = self._open_point(handles, clock, ids, None if tracer is None else tracer.note)
         self.callers = open_callers(settings, clock, opening)
         past = PastPolicies(archive)
         statements = self._open_statements(clock, past)
@@ -142,6 +144,7 @@ class Application:
             wait_for=opened.wait_for,
             asking=envoy_services(settings.envoy, self.point, self.metrics),
             can_record=self._can_record,
+            tracer=tracer,
             further=(
                 *opened.keeping,
                 *receipt_services(settings, opened, self.store, clock),
@@ -155,7 +158,9 @@ class Application:
             certificates=open_certificates(settings, clock, self.metrics if part is None else None),
         )
 
-    def _open_point(self, handles: Handles, clock: SystemClock, ids: ProcessIds) -> DecisionPoint:
+    def _open_point(
+        self, handles: Handles, clock: SystemClock, ids: ProcessIds, trace: Trace | None
+    ) -> DecisionPoint:
         cache = self.settings.cache
         return DecisionPoint(
             policies=self.store,
@@ -168,6 +173,7 @@ class Application:
             cache=AnswerCache(max_entries=cache.max_entries, max_bytes=cache.max_bytes),
             cache_mode=CacheMode(cache.mode),
             max_age_s=cache.max_age_s,
+            trace=trace,
         )
 
     def _http_services(self, options: ServerOptions, clock: SystemClock) -> tuple[HttpService, ...]:

@@ -46,12 +46,14 @@ from consentry.pdp.errors import (
 from consentry.pdp.patience import Patience
 from consentry.pdp.ports import DecisionLog, Ledger, Policies
 from consentry.pdp.snapshot import Snapshot
+from consentry.telemetry.audit.record import AuditFields
 from consentry.telemetry.cells import OTHER
 from consentry.telemetry.metric_names import CACHE_RESULTS
 from consentry.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+Trace = Callable[[str, str, AuditFields], str]
 Evaluate = Callable[[LinkedProgram, Request, ConsentView, int], Decision]
 
 
@@ -80,7 +82,9 @@ class DecisionPoint:
         cache_mode: CacheMode = CacheMode.ON,
         max_age_s: float = 30.0,
         evaluate: Evaluate = engine_evaluate,
+        trace: Trace | None = None,
     ) -> None:
+        """`trace` is told of each decision of a traced call, and gives the trace's id back."""
         self.cache: Final = cache if cache is not None else AnswerCache()
         self._policies = policies
         self._codec = codec
@@ -93,6 +97,7 @@ class DecisionPoint:
         self._is_plain = cache_mode is CacheMode.ON
         self._max_age_us = int(max_age_s * MICROS_PER_SECOND)
         self._evaluate = evaluate
+        self._trace = trace
         self._append_audit = audit.append if audit is not None else None
         self._commit_audit = audit.commit if audit is not None and audit.is_strict else None
         # PERF: bound once; each is called on every check.
@@ -222,10 +227,10 @@ class DecisionPoint:
                 result = "bypass"
                 entry, _ = self._make(raw, snapshot, position, now_us, is_stale=True)
             age_us = lease.age_us()
-        given, decision_id = self._give(
+        given, decision_id, trace_id = self._give(
             entry, now_us, position, age_us, correlation_id, caller, result
         )
-        self._time[result]((self._monotonic_s() - began_s, decision_id, "", now_us))
+        self._time[result]((self._monotonic_s() - began_s, decision_id, trace_id, now_us))
         return given
 
     def _give(  # noqa: PLR0917 - as above
@@ -237,18 +242,19 @@ class DecisionPoint:
         correlation_id: str,
         caller: str,
         result: str,
-    ) -> tuple[bytes, str]:
-        """The entry's answer with a moment of its own, counted and audited; and the moment's id."""
+    ) -> tuple[bytes, str, str]:
+        """The entry's answer with a moment of its own, counted and audited; its id and trace."""
         decision_id = self._new_id()
+        trace_id = "" if self._trace is None else self._trace(decision_id, result, entry.audit)
         moment = self._codec.encode_moment(decision_id, position, age_us, correlation_id)
         entry.count()
         self._count[result]()
         if self._append_audit is not None:
             self._append_audit(
                 entry.audit, now_us, decision_id, position, correlation_id, result == "hit",
-                caller, "",
+                caller, trace_id,
             )  # fmt: skip
-        return entry.answer + moment, decision_id
+        return entry.answer + moment, decision_id, trace_id
 
     def _make(
         self,

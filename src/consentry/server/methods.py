@@ -18,6 +18,7 @@ from consentry.server.streams import (
     StreamBehaviour,
     build_stream_guard,
 )
+from consentry.server.tracing import CallTracer, traced, traced_stream
 from consentry.telemetry.metrics import Metrics
 
 
@@ -73,7 +74,15 @@ class _Streams:
 class Methods:
     """What a door serves; filled by `add` and its kin, then read by `entries`."""
 
-    def __init__(self, pools: Pools, metrics: Metrics, gate: Gate, streams: OpenStreams) -> None:
+    def __init__(
+        self,
+        pools: Pools,
+        metrics: Metrics,
+        gate: Gate,
+        streams: OpenStreams,
+        tracer: CallTracer | None = None,
+    ) -> None:
+        self._tracer: Final = tracer
         self._pools: Final = pools
         self._metrics: Final = metrics
         self.gate: Final = gate
@@ -114,8 +123,11 @@ class Methods:
         for group in self._streams:
             for method, streaming in group.behaviours.items():
                 enter = self.gate.entering(method, identity)
+                guarded = self._stream_guard(group.kind, method, streaming, enter)
+                if self._tracer is not None:
+                    guarded = traced_stream(method, guarded, self._tracer)
                 entries[method] = bounded(
-                    self._stream_guard(group.kind, method, streaming, enter),
+                    guarded,
                     self._pools.stream,
                     self._pools.refuse,
                     self._metrics,
@@ -128,6 +140,8 @@ class Methods:
 
         def entry(behaviour: RawBehaviour, pool: CallPool) -> Entry:
             guarded = self._guard(method, behaviour, enter)
+            if self._tracer is not None:
+                guarded = traced(method, guarded, self._tracer)
             return bounded(guarded, pool, self._pools.refuse, self._metrics)
 
         made = entry(behaviour, unary.pool)

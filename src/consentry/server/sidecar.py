@@ -30,6 +30,7 @@ from consentry.server.page_tokens import PageTokens
 from consentry.server.policy_service import PolicyMethods
 from consentry.server.ports import ConsentLedger, Decider, Policies
 from consentry.server.streams import BIDI_STREAM, SERVER_STREAM, OpenStreams, StreamService
+from consentry.server.tracing import CallTracer
 from consentry.server.watch import WatchHub
 from consentry.telemetry.metrics import Metrics
 
@@ -89,6 +90,7 @@ class Sidecar:
         following: Sequence[StreamService] = (),
         wait_for: WaitFor | None = None,
         can_record: Callable[[], bool] = lambda: True,
+        tracer: CallTracer | None = None,
         callers: Callers = OPEN,
         certificates: ServerCertificates | None = None,
     ) -> None:
@@ -96,7 +98,8 @@ class Sidecar:
         services that ask the decider as a check does, `further` some whose methods may wait,
         `following` some whose answers are streams. `pages` are served to people, `http_services`
         to callers over HTTP; `wait_for` waits for a ledger position, `can_record` says whether
-        answers can be recorded, `callers` may call, `certificates` are shown where it is secure.
+        answers can be recorded, `tracer` makes spans of calls, `callers` may call, `certificates`
+        are shown where it is secure.
         """
         self._options, self._pages, self._http_services = options, pages, http_services
         self._policies, self._ledger = policies, ledger
@@ -106,13 +109,13 @@ class Sidecar:
         # Held while the doors are closed; guards `_is_closed`.
         self._stop_lock, self._is_closed = threading.Lock(), False
         self.pools: Final = Pools(options, metrics)
-        self.health: Final = Health()
-        self.streams: Final = OpenStreams()
+        self.health, self.streams = Health(), OpenStreams()
         self.watch: Final = WatchHub(
             ledger=ledger, policies=policies, handles=handles or new_handles(),
             clock=clock, metrics=metrics, bound_s=options.watch_bound_s,
         )  # fmt: skip
-        methods = Methods(self.pools, metrics, Gate(callers, metrics, clock), self.streams)
+        gate = Gate(callers, metrics, clock)
+        methods = Methods(self.pools, metrics, gate, self.streams, tracer)
         self._calls: Final = HttpCalls(self.pools, methods.gate, metrics)
         self._add_authorization(methods, decider, wait_for, asking)
         consent = ConsentMethods(
@@ -128,9 +131,7 @@ class Sidecar:
         self._health_server: Final = self._health_only(options)
         self._metrics: Final = metrics
         self._http: HttpDoor | None = None
-        self._ticker: Final = threading.Thread(
-            target=self._tick, name="consentry-health", daemon=True
-        )
+        self._ticker = threading.Thread(target=self._tick, name="consentry-tick", daemon=True)
 
     def _add_authorization(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from consentry.app.settings import Settings
 from consentry.app.state_folder import AUDIT_FOLDER
 from consentry.app.system import SystemClock
 from consentry.app.telemetry_settings import FACT_OWNERS, AuditSettings
+from consentry.app.tracing import NO_OTEL
 from consentry.model.values import MICROS_PER_DAY
 from consentry.telemetry.audit.files import FileSink, Turning
 from consentry.telemetry.audit.keys import KeyRing
@@ -32,6 +34,7 @@ def open_audit(
     Raises:
         OSError: its folder cannot be used.
         AuditKeyError: a key is damaged.
+        ValueError: an extra is missing.
     """
     audit = settings.audit
     if not audit.is_enabled:
@@ -54,7 +57,7 @@ def open_audit(
         )
     else:
         log = AuditLog(
-            _sink(audit, place, keys, clock),
+            _sink(settings, place, keys, clock),
             keys=keys,
             now_us=clock.now_us,
             writer=writer,
@@ -73,7 +76,8 @@ def _telling(audit: AuditSettings) -> Telling:
     )
 
 
-def _sink(audit: AuditSettings, place: Path, keys: KeyRing, clock: SystemClock) -> Sink:
+def _sink(settings: Settings, place: Path, keys: KeyRing, clock: SystemClock) -> Sink:
+    audit = settings.audit
     if audit.sink == "file":
         return _file_sink(audit, place, keys, clock)
 
@@ -82,7 +86,14 @@ def _sink(audit: AuditSettings, place: Path, keys: KeyRing, clock: SystemClock) 
             kept_us = int(audit.keep_keys_days * MICROS_PER_DAY)
             keys.prune((), clock.now_us(), keep_us=kept_us)
 
-    return StreamSink(sys.stdout.fileno(), tidy=tidy)
+    if audit.sink == "stdout":
+        return StreamSink(sys.stdout.fileno(), tidy=tidy)
+    try:
+        from consentry.server.otlp import OtlpLogSink  # noqa: PLC0415 (an extra)
+    except ImportError:
+        raise ValueError(f"audit.sink: {NO_OTEL}") from None
+    otel = settings.otel
+    return OtlpLogSink(otel.endpoint, otel.authorities, version=version("consentry"), tidy=tidy)
 
 
 def _file_sink(audit: AuditSettings, place: Path, keys: KeyRing, clock: SystemClock) -> FileSink:

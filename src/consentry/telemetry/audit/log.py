@@ -34,6 +34,14 @@ GROUP_SIZE: Final = 512
 TEND_EVERY_S: Final = 60.0
 
 
+class RejectedError(Exception):
+    """The sink took a group but for `count` of its lines for good, and does not say which."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count: Final = count
+
+
 class Sink(Protocol):
     """Where lines go. One thread at a time."""
 
@@ -50,6 +58,7 @@ class Sink(Protocol):
 
         Raises:
             OSError: those that were not said to be stored are not, and will be offered again.
+            RejectedError: some are lost; none is offered again.
         """
         ...
 
@@ -252,7 +261,14 @@ class AuditLog:
             group.done_count += count
             self.written.add(sum(map(bool, group.numbers[begin : group.done_count])))
 
-        self._sink.write(group.lines[group.done_count :], stored)
+        try:
+            self._sink.write(group.lines[group.done_count :], stored)
+        except RejectedError as problem:
+            numbers = group.left()
+            lost_count = min(problem.count, len(numbers))
+            self.written.add(len(numbers) - lost_count)
+            if lost_count:
+                self._drop(numbers, lost_count)
 
     def _note_failure(self, problem: Exception) -> None:
         if not self.is_failing:
@@ -260,11 +276,13 @@ class AuditLog:
             number = problem.errno if isinstance(problem, OSError) else None
             log.error("audit_sink_failed", extra={"error_number": number or 0})
 
-    def _drop(self, numbers: list[int]) -> None:
+    def _drop(self, numbers: list[int], among: int | None = None) -> None:
+        """All of these, or `among` them so many."""
+        lost_count = len(numbers) if among is None else among
         with self._gap_lock:
             count, first, last = self._gap if self._gap is not None else (0, numbers[0], numbers[0])
-            self._gap = (count + len(numbers), min(first, *numbers), max(last, *numbers))
-        self.dropped.add(len(numbers))
+            self._gap = (count + lost_count, min(first, *numbers), max(last, *numbers))
+        self.dropped.add(lost_count)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Write what waits, count what cannot be written as dropped, and let go of the sink.
