@@ -191,15 +191,13 @@ class Sidecar:
         return BoundAddresses(grpc=grpc, health=health, http=http)
 
     def _open_http(self, text: str) -> str:
-        options = self._options
-        address = parse_host_port(
-            text,
-            insecure_off_loopback=options.insecure_off_loopback or not options.is_http_personal,
-        )
         services, options = self._http_services, self._options
-        # Pages may be read from anywhere; who calls here needs a wire that nobody listens to.
-        is_harmless = not services or options.insecure_off_loopback
-        address = parse_host_port(text, insecure_off_loopback=is_harmless)
+        # Metrics and public pages may be read from anywhere; what is personal, and who calls here,
+        # needs a wire that nobody listens to.
+        is_harmless = not (services or options.is_http_personal)
+        address = parse_host_port(
+            text, insecure_off_loopback=is_harmless or options.insecure_off_loopback
+        )
         listener = open_tcp_socket(address)
         calls = self._calls
         app = build_app(

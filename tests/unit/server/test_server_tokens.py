@@ -158,6 +158,22 @@ def test_an_issuer_speaks_for_its_own_identities_only() -> None:
     assert world.refuses(one.token("a", iss=two.name))
 
 
+def test_signatures_count_by_the_configuration_and_not_by_the_token() -> None:
+    issuer = TokenIssuer()
+    world = World(issuer)
+    only = Issuer(
+        name=issuer.name,
+        audiences=("consentry",),
+        keys=world.keys,
+        identities={"a": SHOP},
+        algorithms=("ES256",),
+    )
+    verifier = TokenVerifier([only], world.now_us)
+
+    with pytest.raises(NotAuthenticatedError):
+        verifier.verify(issuer.token("a"))
+
+
 def test_a_key_that_is_not_there_is_looked_for_seldom() -> None:
     issuer = TokenIssuer()
     world = World(issuer)
