@@ -8,16 +8,22 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
 from cryptography import x509
-from server_world import AUTHORIZATION, World, call, question, serving
+from server_world import AUTHORIZATION, World, call, outcome, question, serving
 
 from consentry.server.addresses import AddressError
 from consentry.server.callers import Callers, Identity, Right
-from consentry.server.certificates import CertificateError, CertificateFiles, ServerCertificates
+from consentry.server.certificates import (
+    CertificateError,
+    CertificateFiles,
+    ServerCertificates,
+    end_us_of,
+)
 from consentry.server.options import Listen, Tls
 from tests.support.certificates import Authority, Certified, secured
 
@@ -138,6 +144,25 @@ def test_authorities_change_for_new_connections(tmp_path: Path, authority: Autho
             call(channel, CHECK, RAW)
         with secured(target, authority, after.client("spiffe://a.example/shop")) as channel:
             call(channel, CHECK, RAW)
+
+
+def test_a_certificate_that_ends_ends_what_its_connection_may(
+    tmp_path: Path, authority: Authority
+) -> None:
+    ahead_us = 0
+    made = world(tmp_path)
+    made.callers = replace(made.callers, now_us=lambda: now_us() + ahead_us, find_end_us=end_us_of)
+    mutual = Listen(address="127.0.0.1:0", tls=Tls.MUTUAL)
+    shown = authority.client("spiffe://a.example/shop")
+    with (
+        serving(made, listen=(mutual,)) as running,
+        secured(running.bound.grpc[0], authority, shown) as channel,
+    ):
+        call(channel, CHECK, RAW)
+        ahead_us = 2 * 86_400 * 1_000_000
+        problem = outcome(channel, CHECK, RAW)
+
+    assert problem.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 BREAKAGES: dict[str, Callable[[Path, Authority], object]] = {

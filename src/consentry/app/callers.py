@@ -13,7 +13,7 @@ from consentry.model.ports import Clock
 from consentry.model.values import MICROS_PER_SECOND
 from consentry.pdp.url_file import UrlFile
 from consentry.server.callers import OPEN, BoundPrincipal, Callers, Identity
-from consentry.server.certificates import CertificateFiles, ServerCertificates
+from consentry.server.certificates import CertificateFiles, ServerCertificates, end_us_of
 from consentry.server.options import Listen, Tls
 from consentry.server.token_keys import MAX_JWKS_BYTES, FollowedKeys, KeySetError
 from consentry.server.tokens import NO_TOKENS, Issuer, TokenVerifier
@@ -88,6 +88,7 @@ def open_callers(
         by_certificate=by_certificate,
         tokens=tokens,
         now_us=clock.now_us,
+        find_end_us=end_us_of,
     )
 
 

@@ -15,6 +15,8 @@ Unix socket or this machine's loopback is trusted then.
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +25,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from consentry.model.values import MICROS_PER_SECOND
 
 MAX_TOKEN_BYTES: Final = 8 * 1024
+MAX_CERTIFICATES: Final = 4_096
 _BEARER: Final = "bearer "
 
 
@@ -54,6 +57,7 @@ class RefusedCause(StrEnum):
     NO_CREDENTIAL = "no_credential"
     BAD_TOKEN = "bad_token"  # noqa: S105 (the name of a cause)
     UNKNOWN_CALLER = "unknown_caller"
+    ENDED = "ended"
     RIGHT = "right"
     PURPOSE = "purpose"
     PRINCIPAL = "principal"
@@ -170,17 +174,42 @@ class AuthContext(Protocol):
         ...
 
 
+class KnownCertificates:
+    """Callers by the whole of their certificates, so that each is read once.
+
+    `_lock` guards what is remembered; nothing is read while it is held.
+    """
+
+    def __init__(self) -> None:
+        self._lock: Final = threading.Lock()
+        self._known: OrderedDict[bytes, Caller] = OrderedDict()
+
+    def find(self, pem: bytes) -> Caller | None:
+        """Who showed this certificate before."""
+        return self._known.get(pem)
+
+    def remember(self, pem: bytes, caller: Caller) -> None:
+        """Keep it; of too many the oldest go."""
+        with self._lock:
+            self._known[pem] = caller
+            while len(self._known) > MAX_CERTIFICATES:
+                self._known.popitem(last=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callers:
     """All identities, and how they prove themselves. Frozen; any thread may use it.
 
-    `by_certificate` is keyed as `certificate_names` writes names.
+    `by_certificate` is keyed as `certificate_names` writes names; `find_end_us` tells when a
+    certificate in PEM ends.
     """
 
     identities: Mapping[str, Identity] = field(default_factory=dict)
     by_certificate: Mapping[str, Identity] = field(default_factory=dict)
     tokens: VerifiesTokens | None = None
     now_us: Callable[[], int] = lambda: 0
+    find_end_us: Callable[[bytes], int] | None = None
+    known: KnownCertificates = field(default_factory=KnownCertificates)
 
     @property
     def is_open(self) -> bool:
@@ -230,7 +259,7 @@ class Callers:
             NotAuthenticatedError: its time is up.
         """
         if caller.until_us is not None and self.now_us() >= caller.until_us:
-            raise NotAuthenticatedError(RefusedCause.BAD_TOKEN)
+            raise NotAuthenticatedError(RefusedCause.ENDED)
 
     def _of_token(self, authorization: str) -> Caller:
         if (
@@ -244,7 +273,17 @@ class Callers:
     def _of_certificate(self, context: AuthContext) -> Caller:
         if not self.by_certificate:
             raise NotAuthenticatedError(RefusedCause.NO_CREDENTIAL)
-        names = certificate_names(context.auth_context())
+        properties = context.auth_context()
+        pem = bytes(next(iter(properties.get("x509_pem_cert", ())), b""))
+        caller = self.known.find(pem) if pem else None
+        if caller is None:
+            caller = self._read_certificate(properties, pem)
+        # The connection was proven when it began, and may outlive what proved it.
+        self.check_time(caller)
+        return caller
+
+    def _read_certificate(self, properties: Mapping[str, Sequence[bytes]], pem: bytes) -> Caller:
+        names = certificate_names(properties)
         if not names:
             raise NotAuthenticatedError(RefusedCause.NO_CREDENTIAL)
         found = {
@@ -255,7 +294,11 @@ class Callers:
         # A certificate that names two of them proves neither.
         if len(found) != 1:
             raise NotAuthenticatedError(RefusedCause.UNKNOWN_CALLER)
-        return Caller(next(iter(found.values())))
+        end_us = self.find_end_us(pem) if pem and self.find_end_us is not None else None
+        caller = Caller(next(iter(found.values())), end_us)
+        if pem:
+            self.known.remember(pem, caller)
+        return caller
 
 
 OPEN: Final = Callers()

@@ -11,11 +11,13 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import grpc
 
+from consentry.model.values import MICROS_PER_SECOND
 from consentry.server.options import Tls
 
 if TYPE_CHECKING:  # an extra: not there for everybody
@@ -106,7 +108,7 @@ class ServerCertificates:
                 return self._loaded
             try:
                 self._loaded = self._load()
-            except CertificateError as problem:
+            except (OSError, ValueError) as problem:
                 if not self._is_failing or seen != self._seen:
                     log.error("certificate_refused", extra={"why": str(problem)})  # noqa: TRY400
                 self._is_failing = True
@@ -135,11 +137,24 @@ class ServerCertificates:
         _check_key(files.key, key, certificate)
         if roots is not None and authorities is not None:
             _certificates(authorities, roots)
-        begins = int(certificate.not_valid_before_utc.timestamp() * 1_000_000)
-        ends = int(certificate.not_valid_after_utc.timestamp() * 1_000_000)
+        begins = _micros(certificate.not_valid_before_utc)
+        ends = _micros(certificate.not_valid_after_utc)
         if not begins <= self._now_us() < ends:
             raise CertificateError(f"{files.certificate}: the certificate is not valid now")
         return _Loaded(chain=chain, key=key, authorities=roots, expires_us=ends)
+
+
+def end_us_of(pem: bytes) -> int:
+    """When a certificate ends, in microseconds since the epoch.
+
+    Raises:
+        CertificateError: it cannot be read.
+    """
+    return _micros(_certificates(Path("certificate"), pem)[0].not_valid_after_utc)
+
+
+def _micros(moment: datetime) -> int:
+    return int(moment.timestamp() * MICROS_PER_SECOND)
 
 
 def _configuration(loaded: _Loaded, *, is_mutual: bool) -> grpc.ServerCertificateConfiguration:

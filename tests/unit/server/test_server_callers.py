@@ -149,6 +149,33 @@ def test_hosts_of_a_certificate_know_no_case() -> None:
     assert BOTH.of_call((), Connection(peer_dns=[b"SHOP.example"])).name == "shop"
 
 
+def test_a_certificate_is_read_once_and_counts_until_it_ends() -> None:
+    time_us, read = 0, []
+
+    def find_end_us(pem: bytes) -> int:
+        read.append(pem)
+        return 10
+
+    callers = Callers(
+        identities={"crm": CRM},
+        by_certificate={"spiffe://a.example/crm": CRM},
+        now_us=lambda: time_us,
+        find_end_us=find_end_us,
+    )
+    shown = Connection(peer_spiffe_id=[b"spiffe://a.example/crm"], x509_pem_cert=[b"pem"])
+    other = Connection(peer_spiffe_id=[b"spiffe://a.example/not"], x509_pem_cert=[b"other"])
+
+    assert callers.of_call((), shown) is callers.of_call((), shown)
+    assert read == [b"pem"]
+    for _ in range(2):
+        with pytest.raises(NotAuthenticatedError):
+            callers.of_call((), other)
+    time_us = 10
+    with pytest.raises(NotAuthenticatedError) as caught:
+        callers.of_call((), shown)
+    assert caught.value.cause is RefusedCause.ENDED
+
+
 def test_what_was_proven_ends() -> None:
     BOTH.check_time(Caller(SHOP, 6))
     BOTH.check_time(Caller(SHOP))
