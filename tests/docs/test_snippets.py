@@ -22,7 +22,7 @@ from consentry.lang.parse import parse_module
 from consentry.pdp.sources import read_packs
 from tests.support.sidecar import RunningSidecar, running_sidecar
 from tests.support.snippets import Snippet, documents, missing_line, snippets_of, steps_of
-from tests.support.tools import grpcurl, tool
+from tests.support.tools import go_program, tool
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = [snippet for document in documents(ROOT) for snippet in snippets_of(document)]
@@ -119,7 +119,7 @@ def test_console_snippet_runs(
     if snippet.option("needs") == "go":
         if shutil.which("go") is None:
             pytest.skip("go is not installed; continuous integration has it")
-        grpcurl()
+        go_program("grpcurl")
     workplace = workplaces(snippet.file)
     for step in steps_of(snippet.body):
         done = subprocess.run(

@@ -28,7 +28,7 @@ from tests.support.charts import (
     run_helm,
 )
 from tests.support.pod_security import breaches
-from tests.support.tools import ROOT
+from tests.support.tools import ROOT, go_program
 
 OPERATOR_KINDS = ("ServiceMonitor", "PrometheusRule")
 EVERYTHING = (
@@ -231,6 +231,30 @@ def test_rules_and_dashboard_are_those_of_deploy(home: Path) -> None:
     assert rule["spec"] == yaml.safe_load((deploy / "prometheus" / "rules.yaml").read_text())
     shown = json.loads(board["data"]["consentry.json"])
     assert shown == json.loads((deploy / "grafana" / "consentry.json").read_text())
+
+
+def operator_takes(manifest: Manifest) -> bool:
+    """Whether the operator's own types know every key of the manifest, and take its values."""
+    command = [go_program("crds"), manifest["kind"]]
+    text = yaml.safe_dump(manifest)
+    done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(
+    shutil.which("go") is None, reason="go is not installed; continuous integration has it"
+)
+def test_prometheus_operator_knows_every_key_of_what_is_for_it(home: Path) -> None:
+    manifests = rendered(CHART / "examples" / "node.yaml", home)
+    (monitor,) = of_kind(manifests, "ServiceMonitor")
+    (rule,) = of_kind(manifests, "PrometheusRule")
+
+    assert operator_takes(monitor)
+    assert operator_takes(rule)
+    monitor["spec"]["endpoints"][0]["intervall"] = monitor["spec"]["endpoints"][0].pop("interval")
+    rule["spec"]["groups"][0]["rule"] = rule["spec"]["groups"][0].pop("rules")
+    assert not operator_takes(monitor)
+    assert not operator_takes(rule)
 
 
 REFUSED = {

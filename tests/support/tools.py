@@ -24,7 +24,7 @@ _PINS: Final = (
     ROOT / "deploy" / "docker" / "sbom-requirements.txt",
 )
 _HELM_IN_LAYER: Final = "helm/helm"
-_GRPCURL: Final = "github.com/fullstorydev/grpcurl/cmd/grpcurl"
+_GO_PACKAGES: Final = {"grpcurl": "github.com/fullstorydev/grpcurl/cmd/grpcurl", "crds": "."}
 
 
 def tool(name: str) -> Path:
@@ -41,17 +41,18 @@ def tool(name: str) -> Path:
     return _VENV / "bin" / name
 
 
-def grpcurl() -> Path:
-    """The program `grpcurl`, built from its own module; Go's caches make that cheap again.
+def go_program(name: str) -> Path:
+    """A program built from the Go module in the folder of its name; Go's caches make that cheap.
 
     Raises:
         CalledProcessError: it cannot be built.
     """
-    built = tool("helm").with_name("grpcurl")
-    pins = Path(__file__).with_name("grpcurl")
-    command = ["go", "build", "-mod=readonly", "-o", str(built), _GRPCURL]
-    if not built.exists() or built.stat().st_mtime < (pins / "go.sum").stat().st_mtime:
-        subprocess.run(command, cwd=pins, check=True)
+    built = tool("helm").with_name(name)
+    module = Path(__file__).with_name(name)
+    files = (file.stat().st_mtime for file in module.iterdir())
+    if not built.exists() or built.stat().st_mtime < max(files):
+        command = ["go", "build", "-mod=readonly", "-o", str(built), _GO_PACKAGES[name]]
+        subprocess.run(command, cwd=module, check=True)
     return built
 
 
