@@ -176,7 +176,12 @@ def measure_overload(*, is_quick: bool) -> Figures:
         return {"missing": NO_LOAD}
     shown: Figures = {}
     for connections in (4, 16):
-        result = overload.measure(seconds=3 if is_quick else 20, connections=connections, say=say)
+        result = overload.measure(
+            rounds=3 if is_quick else 9,
+            seconds=2 if is_quick else 5,
+            connections=connections,
+            say=say,
+        )
         print(f"\nAt three times its capacity, {connections} connections")
         figures = overload.told(result)
         for name, value in figures.items():
