@@ -1,4 +1,4 @@
-"""Each claim of the threat model points to a test that exists."""
+"""Each claim of the threat model and of the hardening guide points to a test that exists."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "operators" / "threats.md"
-TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", PAGE.read_text())))
+OPERATORS = ROOT / "docs" / "operators"
+PAGE = OPERATORS / "threats.md"
+TOLD = PAGE.read_text() + (OPERATORS / "hardening.md").read_text()
+TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py::\w+)`", TOLD)))
 
 
 @pytest.mark.parametrize("node", TESTS)
