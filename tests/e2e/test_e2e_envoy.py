@@ -14,6 +14,7 @@ import pytest
 
 from consentry.client import Client, event
 from tests.support.envoy import (
+    EXT_AUTHZ,
     Answer,
     Envoy,
     Login,
@@ -89,6 +90,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         manager |= {"normalize_path": False, "merge_slashes": False}
         manager["path_with_escaped_slashes_action"] = "KEEP_UNCHANGED"
         manager["common_http_protocol_options"]["headers_with_underscores_action"] = "ALLOW"
+        # And that lets through whatever the filter calls an error: a denial is none.
+        ext_authz = next(f for f in manager["http_filters"] if f["name"] == EXT_AUTHZ)
+        ext_authz["typed_config"]["failure_mode_allow"] = True
         with running_envoy(config, folder) as envoy, running_envoy(trusting, folder) as other:
             yield Shop(sidecar, envoy, other, login)
 
@@ -219,6 +223,8 @@ def test_a_browsers_signal_is_told_to_the_policies(shop: Shop) -> None:
 
 def test_a_slow_sidecar_is_an_error_and_no_denial(shop: Shop) -> None:
     os.kill(shop.sidecar.pid, signal.SIGSTOP)
+    # Back when it stands: the signal is only on its way when `kill` returns.
+    os.waitid(os.P_PID, shop.sidecar.pid, os.WSTOPPED | os.WNOWAIT)
     try:
         answer = shop.mail("slow")
     finally:

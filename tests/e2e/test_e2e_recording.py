@@ -17,7 +17,7 @@ import pytest
 from consentry.client import Client, Subject, service
 from consentry.server.recording.signatures import sign
 from tests.support.sidecar import RunningSidecar, running_sidecar
-from tests.support.signal_strings import Tc
+from tests.support.signal_strings import Tc, california, header
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = b"k" * 32
@@ -166,11 +166,14 @@ def test_signals_are_read_as_consent(door: Door) -> None:
     status, _, told = door.post(f"{IMPORT}?rows=tcf", lines(signal))
     broken = door.post(f"{IMPORT}?rows=tcf", lines(signal | {"string": "nonsense"}))
     opted_out = door.post(f"{IMPORT}?rows=gpc", lines(signal | {"string": "1"}))
+    section = f"{header([8])}~{california(sale=1)}"
+    sold = door.post(f"{IMPORT}?rows=gpp", lines(signal | {"string": section, "subject": "gpp-1"}))
 
     assert (status, told["recorded"]) == (200, 1)
     assert broken[0] == 422
     assert broken[2]["refused"][0]["field"] == "string"
-    assert opted_out[0] in (200, 422), "the shop's policies may lack the tags of a sale"
+    assert (opted_out[0], opted_out[2]["recorded"]) == (200, 2), "of sale and of sharing"
+    assert (sold[0], sold[2]["recorded"]) == (200, 1)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from google.protobuf.json_format import MessageToDict
 from consentry.envoy.v3 import external_auth_pb2 as wire
 from consentry.model.request import FieldViolation, RequestError
 from consentry.pdp.errors import NotReadyError
-from consentry.server.calls import NO_CALL
+from consentry.server.callers import Caller, Identity, Right
+from consentry.server.calls import NO_CALL, Call
 from consentry.server.ext_authz.answers import answer_decision, answer_refusal
 from consentry.server.ext_authz.asked import ClaimsPlace
 from consentry.server.ext_authz.mapping import RouteMapping
@@ -183,6 +184,40 @@ def test_no_failure_is_a_permission(problem: Exception, status: int, code: int) 
     outcome = "invalid" if status == 400 else "unavailable"
     counted = {key: count for key, count in metrics.proxy_requests.series() if count}
     assert counted == {(outcome,): 1}
+
+
+def test_a_proxy_that_may_not_ask_gets_no_permission() -> None:
+    parts = {"action": ("read",), "data": ("a",), "principal": ("p",), "purpose": ("marketing",)}
+    mapping = RouteMapping([RouteTexts(name="r", path="/", parts=parts)])
+    metrics = Metrics()
+    methods = ExtAuthzMethods(Failing(RuntimeError()), mapping, ClaimsPlace(), metrics)
+    message = wire.CheckRequest()
+    message.attributes.request.http.path = "/"
+    rights = {Right.DECIDE: frozenset({"analytics"})}
+    proxy = Caller(Identity(name="envoy", rights=rights))
+
+    response = methods.check(message, Call(caller=proxy))
+
+    assert response.WhichOneof("http_response") == "denied_response"
+    assert response.denied_response.status.code == 503
+    assert dict(metrics.callers_refused.series())[("purpose",)] == 1
+
+
+def test_what_permits_have_in_common_is_kept_without_what_differs() -> None:
+    first = answer_decision(answer(), {})
+    other = answer()
+    other.moment.decision_id = "id-2"
+    other.ClearField("valid_until")
+    other.keeping.handle = 7
+    second = answer_decision(other, {"x-consentry-invented": "1"})
+
+    assert headers_of(first.ok_response.headers)["x-consentry-decision-id"] == "id-1"
+    assert headers_of(second.ok_response.headers)["x-consentry-decision-id"] == "id-2"
+    assert "x-consentry-valid-until" in second.ok_response.headers_to_remove
+    assert "x-consentry-valid-until" not in first.ok_response.headers_to_remove
+    assert "x-consentry-invented" not in first.ok_response.headers_to_remove
+    again = answer_decision(answer(), {})
+    assert again == first, "nothing of the answer between stays"
 
 
 def test_refusals_name_no_decision_that_was_not_made() -> None:
