@@ -16,6 +16,8 @@ from tests.bench.peer_series import CHECK, NO_AUDIT, Contender, Say, ours_runnin
 
 CHANNELS = 8
 STREAMS = 8
+RATE = 1_000
+STRICT = '[audit]\nmode = "strict"\n'
 
 
 @contextmanager
@@ -44,6 +46,29 @@ def measure_telemetry(*, rounds: int, calls: int, say: Say) -> Series:
             "all on": all_on,
             "off again": lambda: silent.us_per_call(calls, 16),
         }
+        return paired_rounds(sides, rounds=rounds, progress=say)
+
+
+def measure_strict(*, rounds: int, seconds: int, say: Say) -> Series:
+    """The 99th percentile, in microseconds, at a steady rate: without a decision log, and with."""
+    with ExitStack() as stack:
+        sides: dict[str, Callable[[], float]] = {}
+        for name, config in (("off", NO_AUDIT), ("buffered", ""), ("strict", STRICT)):
+            contender = stack.enter_context(_running(stack, config))
+
+            def p99(contender: Contender = contender) -> float:
+                return h2.load(
+                    contender.door,
+                    contender.body,
+                    calls=RATE * seconds,
+                    connections=4,
+                    streams=16,
+                    calls_per_s=RATE,
+                ).p99_us
+
+            sides[name] = p99
+        sides["off again"] = sides["off"]
+        pin(0, 1)
         return paired_rounds(sides, rounds=rounds, progress=say)
 
 

@@ -45,7 +45,7 @@ def measure_reload(*, is_quick: bool) -> Figures:
 
 
 def measure_conditions(*, is_quick: bool) -> Figures:
-    """Decision log and scrapes on and off, TCP and Unix socket, one process and two."""
+    """Decision log off, on, strict, and scrapes; TCP and Unix socket, one process and two."""
     if not h2.is_there():
         print(f"\nConditions: left out, {NO_LOAD}")
         return {"missing": NO_LOAD}
@@ -55,6 +55,10 @@ def measure_conditions(*, is_quick: bool) -> Figures:
     goals = {"all on": "<= 1.10", "off again": "noise of the pair"}
     title = "Decision log and scrapes, 16 in flight: server CPU per call"
     shown["telemetry"] = table(title, series, "off", goals)
+    series = conditions.measure_strict(rounds=rounds, seconds=2 if is_quick else 4, say=say)
+    goals = {"strict": "<= 1.50", "off again": "noise of the pair"}
+    title = f"Decision log, {conditions.RATE:,} calls a second offered: p99 that callers see"
+    shown["strict"] = table(title, series, "off", goals)
     series = conditions.measure_doors(rounds=rounds, calls=calls, say=say)
     shown["doors"] = table("Doors: server CPU per call", series, "TCP, 1", {})
     cpu, wall = conditions.measure_workers(rounds=rounds, calls=calls * 2, say=say)

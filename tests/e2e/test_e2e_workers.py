@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -22,7 +21,9 @@ import pytest
 
 from consentry.client import CacheOptions, Client, Subject, event, service
 from consentry.client.questions import QuestionFields
+from consentry.telemetry.audit.reader import AuditReader
 from consentry.v1 import policy_pb2
+from tests.support.audit import records_of
 from tests.support.fleet import POLICY, PURPOSE
 from tests.support.history import Answer, History, Recording
 from tests.support.sidecar import wait_for_event
@@ -318,13 +319,27 @@ def test_leaving_fails_no_call_and_leaves_nothing_behind(folder: Path) -> None:
     assert answered == [True, True]
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     assert not list(folder.glob("c.sock*[!k]")), "sockets and links are removed; locks stay"
-    log = folder / "state" / "audit"
-    records = [
-        json.loads(line)
-        for file in log.glob("worker-*/decisions.jsonl")
-        for line in file.read_text().splitlines()
-    ]
-    assert len([r for r in records if r.get("purpose") == PURPOSE]) == 2
+    assert len(records_of(folder / "state")) == 2
+
+
+@pytest.mark.parametrize("mode", ["buffered", "strict"])
+def test_every_answer_of_every_worker_has_one_record(folder: Path, mode: str) -> None:
+    config = folder / "consentry.toml"
+    config.write_text(f'[audit]\nmode = "{mode}"\nmax_file_bytes = 8_000\n')
+    flags = ("--listen", "127.0.0.1:0", "--config", str(config))
+    with serving(folder, *flags) as fleet, ExitStack() as stack:
+        clients = [stack.enter_context(Client(fleet.worker(n), timeout_s=20)) for n in (0, 1)]
+        given = [clients[number % 2].check(**asked(f"person-{number % 7}")) for number in range(60)]
+        until(lambda: fleet.count("consentry_audit_records_total") == 60)
+        assert fleet.count("consentry_decisions_total{.*}") == 60
+        assert fleet.count("consentry_audit_failing") == 0
+
+    reader = AuditReader(folder / "state" / "audit")
+    records = list(reader.records())
+    assert sorted(r.decision_id for r in records) == sorted(d.decision_id for d in given)
+    assert records == sorted(records, key=lambda record: record.time_us)
+    is_about = reader.is_about("person-3")
+    assert sum(map(is_about, records)) == sum(n % 7 == 3 for n in range(60))
 
 
 def test_workers_follow_a_ledger_of_others_themselves(folder: Path) -> None:

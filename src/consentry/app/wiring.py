@@ -51,6 +51,9 @@ from consentry.server.statement_service import StatementMethods
 from consentry.server.statements import Statements, Texts
 from consentry.telemetry.metrics import Metrics
 
+STRICT_THREADS: Final = 32
+"""Threads for checks, at least, where answers wait for the decision log."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPart:
@@ -292,6 +295,13 @@ def make_state_folders(state: Path) -> None:
             os.close(descriptor)
 
 
+def _check_threads(settings: Settings) -> int:
+    # Calls that wait for the decision log's disk wait on their threads: the more of them wait, the
+    # more share one wait. With four, a disk that takes 5 ms would bound everybody to 800 a second.
+    is_strict = settings.audit.is_enabled and settings.audit.mode == "strict"
+    return max(settings.server.check_threads, STRICT_THREADS if is_strict else 1)
+
+
 def server_options(
     settings: Settings, told_version: str, part: WorkerPart | None = None
 ) -> ServerOptions:
@@ -311,7 +321,7 @@ def server_options(
         is_http_personal=settings.preferences.is_enabled,
         socket_mode=server.socket_mode,
         max_batch_items=server.max_batch_items,
-        check_threads=server.check_threads,
+        check_threads=_check_threads(settings),
         check_limit=server.check_limit,
         wait_limit=server.wait_limit,
         stream_limit=server.stream_limit,
