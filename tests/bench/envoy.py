@@ -21,6 +21,7 @@ from typing import Any, Final
 import yaml
 
 from consentry.client import Client, event
+from tests.bench.measure import process_cpu_ns
 from tests.bench.report import Fact
 from tests.support.envoy import ENVOY
 from tests.support.ports import free_port
@@ -36,14 +37,19 @@ _WAIT_S: Final = 30.0
 def measure(*, rounds: int, requests: int, say: Callable[[str], None]) -> dict[str, Fact]:
     """Latency of each side and what it adds, in microseconds: p50 and p99 of all rounds."""
     times: dict[str, list[float]] = {side: [] for side in SIDES}
-    with _sides() as ports:
+    spent_ns = dict.fromkeys(SIDES, 0)
+    with _sides() as (ports, pids):
         ask = {side: _Asking(port, side) for side, port in ports.items()}
         for asking in ask.values():
             asking.requests(requests)  # until everything is warm
         for number in range(rounds):
             say(f"round {number + 1} of {rounds}")
-            for side, asking in ask.items():
+            turn = list(ask.items())
+            for side, asking in turn if number % 2 else reversed(turn):
+                before_ns = process_cpu_ns(pids[side]) if side in pids else 0
                 times[side] += asking.requests(requests)
+                if side in pids:
+                    spent_ns[side] += process_cpu_ns(pids[side]) - before_ns
         for asking in ask.values():
             asking.close()
     base = {q: _quantile(times["no question"], q) for q in (50, 99)}
@@ -54,6 +60,9 @@ def measure(*, rounds: int, requests: int, say: Callable[[str], None]) -> dict[s
             facts[f"p{q} with {side}"] = Fact(value=whole, unit="us")
             if side != "no question":
                 facts[f"p{q} added by {side}"] = Fact(value=whole - base[q], unit="us")
+    for side in pids:
+        cpu_us = spent_ns[side] / len(times[side]) / 1_000
+        facts[f"server CPU a question, {side}"] = Fact(value=cpu_us, unit="us")
     for q in (50, 99):
         ours, echo = (facts[f"p{q} added by {s}"].value for s in (SIDES[2], SIDES[1]))
         facts[f"p{q} ours over echo"] = Fact(value=ours / echo, unit="times")
@@ -93,7 +102,8 @@ class _Asking:
 
 
 @contextmanager
-def _sides() -> Iterator[dict[str, int]]:
+def _sides() -> Iterator[tuple[dict[str, int], dict[str, int]]]:
+    """Ports of all sides, and processes of those that answer questions."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         settings = ROOT / "deploy" / "envoy" / "consentry.toml"
@@ -106,22 +116,23 @@ def _sides() -> Iterator[dict[str, int]]:
             )
             client.record_consent(given)
         ours = int(sidecar.target.rpartition(":")[2])
-        echo = stack.enter_context(_running_echo())
+        echo, echo_pid = stack.enter_context(_running_echo())
         asked = {SIDES[0]: None, SIDES[1]: echo, SIDES[2]: ours, SIDES[3]: ours}
         ports = {side: free_port() for side in SIDES}
         config = folder / "envoy.yaml"
         config.write_text(yaml.safe_dump(_config(ports, asked)))
         stack.enter_context(_running_envoy(config, list(ports.values())))
-        yield ports
+        pids = {SIDES[1]: echo_pid, SIDES[2]: sidecar.pid, SIDES[3]: sidecar.pid}
+        yield ports, pids
 
 
 @contextmanager
-def _running_echo() -> Iterator[int]:
+def _running_echo() -> Iterator[tuple[int, int]]:
     command = [sys.executable, "-m", "tests.bench.ext_authz_echo"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         try:
-            yield int(process.stdout.readline())
+            yield int(process.stdout.readline()), process.pid
         finally:
             process.kill()
 
