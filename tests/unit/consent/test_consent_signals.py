@@ -17,7 +17,15 @@ from consentry.consent.signals.events import (
 from consentry.consent.signals.gpp import read_gpc, read_gpp_string
 from consentry.consent.signals.tcf import read_tc_string
 from consentry.model.consent import ConsentEvent, EventKind
-from tests.support.signal_strings import Tc, california, fibonacci, header, national, text_of
+from tests.support.signal_strings import (
+    Tc,
+    california,
+    fibonacci,
+    header,
+    national,
+    number,
+    text_of,
+)
 
 # The example of the specification, "Full TC String passing".
 PUBLISHED = (
@@ -198,6 +206,23 @@ def _any(section: int) -> str:
 @given(st.integers(1, 5_000))
 def test_fibonacci_numbers_are_read_as_written(value: int) -> None:
     assert Bits(text_of(fibonacci(value))).fibonacci() == value
+
+
+def test_a_few_letters_that_say_an_endless_range_are_refused_unlisted() -> None:
+    """Found by the fuzzer: it listed all of them, and then looked."""
+    endless = "1" + fibonacci(1) + fibonacci(2**30)
+    gpp = number(3, 6) + number(1, 6) + number(1, 12) + endless
+
+    with pytest.raises(SignalError, match="bad_range"):
+        read_gpp_string(text_of(gpp) + "~A")
+
+
+def test_ranges_of_all_vendors_again_and_again_are_refused() -> None:
+    everybody = "1" + number(1, 16) + number(2**16 - 1, 16)
+    bits = Bits(text_of(number(4_000, 12) + everybody * 4_000))
+
+    with pytest.raises(SignalError, match="too_many"):
+        bits.ranges()
 
 
 def test_national_string_seen_in_the_wild_is_read() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 MAX_CHARACTERS: Final = 64 * 1024
+MAX_LISTED: Final = 4 * 2**16
+"""Most ids that the ranges of one string may list; a real one has a few thousand."""
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _VALUES: Final = {character: value for value, character in enumerate(_ALPHABET)}
 _EPOCH_DECIS_US: Final = 100_000
@@ -30,6 +32,7 @@ class Bits:
         except KeyError:
             raise SignalError("bad_character") from None
         self._at = 0
+        self._listed_count = 0
 
     def number(self, width: int) -> int:
         """A whole number.
@@ -91,5 +94,9 @@ class Bits:
             end = self.number(16) if is_range else start
             if end < start:
                 raise SignalError("bad_range")
+            # A few letters can say a range of thousands, again and again.
+            self._listed_count += end + 1 - start
+            if self._listed_count > MAX_LISTED:
+                raise SignalError("too_many")
             found.update(range(start, end + 1))
         return frozenset(found)

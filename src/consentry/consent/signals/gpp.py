@@ -77,9 +77,10 @@ def _section_ids(bits: Bits) -> tuple[int, ...]:
         is_range = bits.flag()
         start = last + bits.fibonacci()
         last = start + bits.fibonacci() if is_range else start
-        ids.extend(range(start, last + 1))
+        # Before they are listed: a few letters can say a range of billions.
         if last > 4_096:
             raise SignalError("bad_range")
+        ids.extend(range(start, last + 1))
     return tuple(ids)
 
 
