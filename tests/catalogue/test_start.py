@@ -27,6 +27,7 @@ BAD: Final[dict[str, tuple[str, str]]] = {
     "F2d": ("[server]\nlisten = 7470\n", "server.listen"),
     "F3": ("[server]\ngrace_s = 1\ngrace_s = 2\n", "consentry.toml"),
     "F3b": ("server: {grace_s: 1}\n", "consentry.toml"),
+    "F5": ('[server.tls]\ncertificate = "tls.crt"\n', "tls"),
     "F14": ("[ledger]\nbound_s = 0.01\n", "ledger.bound_s"),
     "F15a": ("[server]\ncheck_limit = 0\n", "server.check_limit"),
     "F15b": ("[server]\nstream_limit = -1\n", "server.stream_limit"),
