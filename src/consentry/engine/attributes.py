@@ -86,7 +86,7 @@ class OwnedAttributes:
             if taken is None:
                 return self._bind_each(sent, violations, may_lack=may_lack)
             bound[name] = taken
-        if not self._required <= bound.keys():
+        if self._required and not self._required <= bound.keys():
             return self._bind_each(sent, violations, may_lack=may_lack)
         return bound
 

@@ -64,6 +64,8 @@ def _decide_quickly(use: Use, request: Request, view: ConsentView, now_us: int) 
             run.regimes = regimes
             outcome = _decide(run, part.group)
             part.keep(key, outcome)
+        if use.is_single:
+            return outcome.decide_until(part.leaf, facts.horizon_us, is_cacheable=True)
         found[part] = outcome
     outcomes = [found[part] for part in use.parts]
     return _answer(request, use.leaves, outcomes, facts.horizon_us, is_cacheable=True)
@@ -204,8 +206,6 @@ def _answer(
 ) -> Decision:
     """The request's answer: yes when every leaf is, or with `partial` when any is."""
     if len(leaves) == 1:
-        if valid_until_us is None and is_cacheable:
-            return outcomes[0].decide(leaves[0])
         return outcomes[0].decide_until(leaves[0], valid_until_us, is_cacheable=is_cacheable)
     told = [outcome.tell(leaf) for leaf, outcome in zip(leaves, outcomes, strict=True)]
     is_permitted = [outcome.effect is Effect.PERMIT for outcome in outcomes]

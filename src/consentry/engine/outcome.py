@@ -50,7 +50,7 @@ SILENT_YES: Final = Yes(None)
 class Outcome:
     """What was decided for one leaf; shared by leaves for which nothing can differ."""
 
-    __slots__ = ("_decided", "_told", "effect", "mask", "obligations", "ranked")
+    __slots__ = ("_told", "effect", "mask", "obligations", "ranked")
 
     def __init__(
         self,
@@ -64,7 +64,6 @@ class Outcome:
         self.mask = mask
         self.obligations = obligations
         self._told: dict[int, LeafDecision] = {}
-        self._decided: dict[int, Decision] = {}
 
     def tell(self, leaf: DataNode) -> LeafDecision:
         """The outcome as the answer for `leaf`, which is of the program whose outcome it is."""
@@ -80,13 +79,6 @@ class Outcome:
             )
             self._told[leaf.index] = told
         return told
-
-    def decide(self, leaf: DataNode) -> Decision:
-        """The answer to a question about `leaf` alone that time does not change."""
-        decided = self._decided.get(leaf.index)
-        if decided is None:
-            decided = self._decided[leaf.index] = self.decide_until(leaf, None, is_cacheable=True)
-        return decided
 
     def decide_until(
         self, leaf: DataNode, valid_until_us: int | None, *, is_cacheable: bool

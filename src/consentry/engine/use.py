@@ -146,7 +146,8 @@ class Use:
     __slots__ = (
         "_action_tags", "_channel", "_controller", "_declared", "_facts", "_is_contact",
         "_is_disclosure", "_lineage", "_purpose", "_recipient_country", "_recipient_id",
-        "_recipient_roles", "_shows_query", "leaves", "linked", "parts", "principal", "recipient",
+        "_recipient_roles", "_shows_query", "is_single", "leaves", "linked", "parts", "principal",
+        "recipient",
     )  # fmt: skip
 
     def __init__(self, run: Run, request: Request, leaves: Sequence[DataNode]) -> None:
@@ -166,6 +167,7 @@ class Use:
         self._declared = run.linked.program.purpose_names
         self._shows_query = run.linked.asks_consented
         self.leaves = leaves
+        self.is_single = len(leaves) == 1
         groups: dict[Group, Part] = {}
         parts = []
         for leaf in leaves:

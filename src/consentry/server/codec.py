@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from consentry.model.decision import Decision, Effect, Finding, LeafDecision, Mask
@@ -27,6 +29,7 @@ _MASKS: Final = {
     "null": shapes.MASK_FUNCTION_NULL,
 }
 _MAX_WRITTEN: Final = 512
+_MAX_HANDLES: Final = 1_024
 _ALL_ONES: Final = (1 << 8 * HANDLE_BYTES) - 1
 
 # Stands for an id that is put in later; ids hold no such character.
@@ -42,12 +45,11 @@ class ProtoCodec:
     engine gives the same one again where nothing differs.
     """
 
-    __slots__ = ("_handles", "_keeping", "_moment", "_until", "_written")
+    __slots__ = ("_keeping", "_moment", "_until", "_written")
 
     def __init__(self, handles: Handles | None = None) -> None:
         """With `handles`, answers tell how a cache at the caller's side may keep them."""
-        self._handles = handles
-        self._keeping = b"" if handles is None else _without_handle(handles)
+        self._keeping = _no_keeping if handles is None else _keeping_by(handles)
         # What was written is kept beside the objects it was written from, so that their ids, of
         # which the key is made, stay theirs.
         self._written: dict[_Key, tuple[Decision, str, bytes]] = {}
@@ -80,9 +82,8 @@ class ProtoCodec:
                 self._until = (valid_until_us, until)
             written += until
         person = request.data_subject
-        if self._handles is not None and person is not None and decision.is_cacheable:
-            handle = self._handles.of(person.id)
-            written += self._keeping + handle.to_bytes(HANDLE_BYTES, "little")
+        if person is not None and decision.is_cacheable:
+            written += self._keeping(person.id)
         return written
 
     def _write(self, decision: Decision, digest: str, *, with_reasons: bool) -> bytes:
@@ -141,6 +142,21 @@ def _until(at_us: int) -> bytes:
     message.valid_until.seconds, micros = divmod(at_us, MICROS_PER_SECOND)
     message.valid_until.nanos = micros * 1_000
     return message.SerializeToString()
+
+
+def _no_keeping(_: str) -> bytes:
+    return b""
+
+
+def _keeping_by(handles: Handles) -> Callable[[str], bytes]:
+    """What is written of how to keep an answer about a person."""
+    head = _without_handle(handles)
+
+    @lru_cache(maxsize=_MAX_HANDLES)  # PERF: who is asked about is asked about again, soon
+    def keeping(data_subject_id: str) -> bytes:
+        return head + handles.of(data_subject_id).to_bytes(HANDLE_BYTES, "little")
+
+    return keeping
 
 
 def _without_handle(handles: Handles) -> bytes:

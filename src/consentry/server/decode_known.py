@@ -133,7 +133,7 @@ def _resource(message: shapes.Resource) -> Resource:
     name = message.id
     # PERF: a tag, a length and the id itself are all there is where only the id is said.
     if message.ByteSize() == len(name) + 2 and find_text_fault(name, MAX_ID_BYTES) is None:
-        return Resource(id=name)
+        return Resource(id=name, attributes=NO_ATTRIBUTES)
     if message.ByteSize() > _MAX_PART_BYTES:
         raise _UnusualError
     faults = Faults()
