@@ -103,6 +103,7 @@ class DecisionPoint:
         self._grain_us = _GRAIN_US if max_age_s >= 1 else 1
         self._evaluate = evaluate
         self._trace = trace
+        self._is_told = audit is not None or trace is not None
         self._append_audit = audit.append if audit is not None else None
         self._commit_audit = audit.commit if audit is not None and audit.is_strict else None
         # PERF: bound once; each is called on every check.
@@ -294,9 +295,7 @@ class DecisionPoint:
             until_us,
             answer,
             self._cell_of(snapshot, request, decision),
-            NOT_AUDITED
-            if self._append_audit is None
-            else audit_fields(snapshot, request, decision, view, raw),
+            audit_fields(snapshot, request, decision, view, raw) if self._is_told else NOT_AUDITED,
             entry_size(raw, answer),
             decision if self._compares else None,
         )

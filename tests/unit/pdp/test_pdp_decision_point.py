@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from pdp_fakes import STRICTER, World, question, read_answer
+from pdp_fakes import STRICTER, FakeIds, World, question, read_answer
 
 from consentry.model.decision import Decision
 from consentry.model.request import RequestError
 from consentry.model.values import MICROS_PER_SECOND
 from consentry.pdp.cache import MAX_KEY_BYTES
-from consentry.pdp.decision_point import CacheMode
+from consentry.pdp.decision_point import CacheMode, DecisionPoint
 from consentry.pdp.errors import (
     CacheMismatchError,
     EvaluationFailedError,
     NotReadyError,
     NotYetThereError,
 )
+from consentry.telemetry.audit.record import AuditFields
+from consentry.telemetry.metrics import Metrics
 from tests.support.audit import MemorySink, audit_log
 
 
@@ -325,3 +327,34 @@ def test_gauges_follow_ledger_and_cache(world: World) -> None:
     assert get("consentry_ledger_position") == 1
     assert get("consentry_cache_entries") == 1
     assert get("consentry_consent_age_seconds") == 0
+
+
+def test_trace_is_told_whose_answer_it_is_where_there_is_no_log(world: World) -> None:
+    told: list[str] = []
+
+    def note(_decision_id: str, _result: str, fields: AuditFields) -> str:
+        told.append(fields.principal_id)
+        return ""
+
+    point = DecisionPoint(
+        policies=world.policies,
+        ledger=world.ledger,
+        codec=world.codec,
+        clock=world.clock,
+        ids=FakeIds(),
+        metrics=Metrics(),
+        trace=note,
+    )
+    point.check_bytes(question())
+
+    assert told == ["mailer"]
+
+
+def test_each_known_item_of_a_batch_is_counted_and_timed(world: World) -> None:
+    world.check()
+
+    world.point.check_batch([(question(), "")] * 5 + [(question(person="bob"), "")])
+
+    assert world.counted("cache_requests", result="hit") == 5
+    read = world.metrics.decision_seconds.histogram("hit").read()
+    assert sum(read.counts) == 5
