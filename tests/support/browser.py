@@ -47,3 +47,10 @@ def axe_violations(page: Page) -> list[str]:
     """What axe-core finds wrong with the page as it is, with the place of each."""
     found = Axe().run(page).response["violations"]
     return [f"{one['id']}: {[node['html'][:120] for node in one['nodes']]}" for one in found]
+
+
+def opened(browser: Browser, **options: Any) -> Page:
+    """A page of its own, closed with the browser."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE_MS)
+    return context.new_page()

@@ -71,6 +71,7 @@ def page_world(followers: int = 1, settings: str = "") -> Iterator[PageWorld]:
             "[ledger]\nserves_feed = true\n"
             f'[receipts]\nkeys_path = "{folder / "receipt-keys"}"\n'
             'address = "Hafenstr. 1, Hamburg"\nlanguage = "en"\nstorage_locations = ["DE"]\n'
+            "[explain_page]\nis_enabled = true\n"
             f'[preferences]\nis_enabled = true\nkey_path = "{keys}"\n{settings}'
             f"[preferences.sidecars]\n{listed}",
             encoding="utf-8",

@@ -5,6 +5,7 @@ Needs Chromium and a font with Thai letters (Debian: `fonts-tlwg-loma-otf`).
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
+from consentry.client import Client
 from tests.support.browser import chromium, page_of
-from tests.support.page_world import NAMES, PageWorld, page_world
+from tests.support.page_world import NAMES, PageWorld, may_mail, page_world
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
@@ -24,6 +26,8 @@ def main() -> int:
     with page_world(followers=len(NAMES)) as world, chromium() as browser:
         _preferences(world, browser)
         _small(world, browser)
+        _explained(world, browser)
+        _proven(world, browser)
     return 0
 
 
@@ -46,6 +50,34 @@ def _small(world: PageWorld, browser: Browser) -> None:
         page.goto(world.link("small", "--language", "en"))
         page.locator('[id="purpose-marketing.email"] button').first.click()
         shoot(page.screenshot(), "preferences-small.png")
+
+
+def _explained(world: PageWorld, browser: Browser) -> None:
+    asked = {
+        "principal": {"type": "service", "id": "campaign-mailer"},
+        "action": "contact",
+        "data": ["customer.contact.email"],
+        "subject": {
+            "id": "ada-light",
+            "attributes": [{"name": "country", "value": {"text": "DE"}}],
+        },
+        "purpose": "marketing.email",
+        "channel": "email",
+    }
+    with page_of(browser, color_scheme="light", viewport={"width": 960, "height": 1150}) as page:
+        page.goto(world.url("/explain"))
+        page.locator("textarea").fill(json.dumps(asked))
+        page.get_by_role("button", name="Explain what is pasted").click()
+        shoot(page.screenshot(), "explain-page.png")
+
+
+def _proven(world: PageWorld, browser: Browser) -> None:
+    with Client(world.node.target) as client:
+        for number in range(140):
+            may_mail(client, f"ada-{'light' if number % 2 else 'dark'}")
+    with page_of(browser, color_scheme="light", viewport={"width": 860, "height": 900}) as page:
+        page.goto(world.url("/transparency?language=en#proof"))
+        shoot(page.screenshot(), "statement-proof.png")
 
 
 def shoot(picture: bytes, name: str) -> None:

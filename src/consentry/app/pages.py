@@ -16,8 +16,11 @@ from consentry.app.settings_pages import PreferenceSettings
 from consentry.app.system import SystemClock
 from consentry.consent.signing import KeyFolder
 from consentry.pdp.policy_store import PolicyStore
+from consentry.server.callers import Callers
 from consentry.server.consent_service import ConsentMethods
+from consentry.server.explain_service import ExplainMethods
 from consentry.server.page_tokens import PageTokens
+from consentry.server.pages.explaining import ExplainPages
 from consentry.server.pages.keys import PageKeyError, read_page_keys
 from consentry.server.pages.obedience import OtherSidecars
 from consentry.server.pages.preferences import Behind, PreferenceOptions, PreferencePages
@@ -41,12 +44,21 @@ class PageParts:
     statements: Statements
     clock: SystemClock
     metrics: Metrics
+    explaining: ExplainMethods
+    callers: Callers
 
 
 def pages_of(settings: Settings, parts: PageParts) -> Sequence[Any]:
     """The routes of all pages that are switched on; raises as `preference_pages` does."""
     proven = proven_statements(settings, parts)
-    return page_routes(proven or parts.statements, proven, preference_pages(settings, parts))
+    ours = settings.explain_page
+    explaining = None
+    if ours.is_enabled:
+        explaining = ExplainPages(
+            parts.explaining, parts.store, parts.callers, allowed=ours.allowed, hosts=ours.hosts
+        )
+    preferences = preference_pages(settings, parts)
+    return page_routes(proven or parts.statements, proven, preferences, explaining)
 
 
 def proven_statements(settings: Settings, parts: PageParts) -> ProvenStatements | None:

@@ -20,7 +20,7 @@ from consentry.app.settings_callers import (
     refuse_misfits,
 )
 from consentry.app.settings_doors import AuthzenSettings, EnvoySettings, RecordingSettings
-from consentry.app.settings_pages import PreferenceSettings, StatementSettings
+from consentry.app.settings_pages import ExplainPageSettings, PreferenceSettings, StatementSettings
 from consentry.app.settings_section import Section
 from consentry.app.telemetry_settings import AuditSettings, MetricsSettings, OtelSettings
 
@@ -257,6 +257,7 @@ class Settings(BaseSettings):
     receipts: ReceiptSettings = ReceiptSettings()
     statement: StatementSettings = StatementSettings()
     preferences: PreferenceSettings = PreferenceSettings()
+    explain_page: ExplainPageSettings = ExplainPageSettings()
     log: LogSettings = LogSettings()
     tls: TlsSettings = TlsSettings()
     tokens: Issuers = Field(default=(), description="Whose bearer tokens prove who calls.")
@@ -274,10 +275,13 @@ class Settings(BaseSettings):
         if self.server.workers > 1 and self.ledger.serves_feed:
             raise ValueError("workers: a ledger node that others follow is one process")
         refuse_misfits(self.server.listen, self.tls, self.tokens, self.identities)
-        if self.preferences.is_enabled and self.server.workers > 1:
-            raise ValueError("workers: the page for people is served by a sidecar of one process")
-        if self.preferences.is_enabled and self.server.http is None:
-            raise ValueError("preferences: the page needs the HTTP port, server.http")
+        for section in ("preferences", "explain_page"):
+            if not getattr(self, section).is_enabled:
+                continue
+            if self.server.workers > 1:
+                raise ValueError(f"workers: {section} is served by a sidecar of one process")
+            if self.server.http is None:
+                raise ValueError(f"{section}: the page needs the HTTP port, server.http")
         if self.server.workers > 1 and (self.authzen.is_enabled or self.recording.is_used):
             raise ValueError("workers: the HTTP port is their parent's, which answers no questions")
         return self

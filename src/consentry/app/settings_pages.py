@@ -64,3 +64,16 @@ class PreferenceSettings(Section):
         if self.public_url and not re.fullmatch(r"https?://[^/\s?#]+/?", self.public_url):
             raise ValueError("public_url: scheme and host alone; the page is at /preferences")
         return self
+
+
+class ExplainPageSettings(Section):
+    """The page on the HTTP port where authors and operators see why an answer is as it is."""
+
+    is_enabled: bool = Field(default=False, description="Serve /explain on the HTTP port.")
+    allowed: tuple[str, ...] = Field(
+        default=("127.0.0.0/8", "::1"), description="Addresses or networks that may look at it."
+    )
+    hosts: tuple[str, ...] = Field(
+        default=("localhost", "127.0.0.1", "::1"),
+        description="Names under which browsers reach it; any other is refused.",
+    )

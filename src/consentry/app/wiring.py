@@ -131,7 +131,10 @@ class Application:
         statements = self._open_statements(clock, past)
         options = server_options(settings, told_version, part)
         self.statements = statements
-        parts = PageParts(opening, opened, self.store, statements, clock, self.metrics)
+        explaining = ExplainMethods(policies=self.store, past=past, ledger=self.ledger, clock=clock)
+        parts = PageParts(
+            opening, opened, self.store, statements, clock, self.metrics, explaining, self.callers
+        )
         self.sidecar = Sidecar(
             decider=self.point,
             ledger=self.ledger,
@@ -151,7 +154,7 @@ class Application:
             further=(
                 *opened.keeping,
                 *receipt_services(settings, opened, self.store, clock),
-                ExplainMethods(policies=self.store, past=past, ledger=self.ledger, clock=clock),
+                explaining,
                 StatementMethods(statements, past),
             ),
             pages=pages_of(settings, parts),
@@ -318,7 +321,7 @@ def server_options(
         http_listen=server.http if part is None else None,
         shares_port=part is not None,
         insecure_off_loopback=server.insecure_off_loopback,
-        is_http_personal=settings.preferences.is_enabled,
+        is_http_personal=settings.preferences.is_enabled or settings.explain_page.is_enabled,
         socket_mode=server.socket_mode,
         max_batch_items=server.max_batch_items,
         check_threads=_check_threads(settings),

@@ -10,6 +10,7 @@ import threading
 from typing import Final, Protocol
 
 from consentry.author.explain import explain
+from consentry.author.explanation import Explanation
 from consentry.consent.resolver import SubjectView
 from consentry.engine.link import LinkedProgram
 from consentry.model.consent import ConsentView
@@ -75,7 +76,11 @@ class ExplainMethods:
         return {f"/{AUTHORIZATION_SERVICE}/Explain": typed(wire.ExplainRequest, self.explain)}
 
     def explain(self, request: wire.ExplainRequest, call: Call) -> wire.ExplainResponse:
-        """The explanation of one answer.
+        """The explanation of one answer; raises as `told`."""
+        return encode_explanation(self.told(request, call))
+
+    def told(self, request: wire.ExplainRequest, call: Call) -> Explanation:
+        """The explanation of one answer, as a value.
 
         Raises:
             RequestError: no question is asked, or what is said beside it is malformed.
@@ -97,14 +102,13 @@ class ExplainMethods:
         if not self._room.acquire(blocking=False):
             raise TooManyCallsError("explain")
         try:
-            told = explain(
+            return explain(
                 self._linked(request.policy_digest),
                 question,
                 self._view(question, request, call.at_least, now_us),
                 now_us,
                 with_flips=not request.without_changes,
             )
-            return encode_explanation(told)
         finally:
             self._room.release()
 

@@ -14,7 +14,7 @@ from consentry.server.transparency import preferred_language
 
 MAX_FORM_BYTES: Final = 64 * 1024
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
-_MAX_FIELDS: Final = 32
+_MAX_FIELDS: Final = 512
 
 
 class BadFormError(Exception):
@@ -55,7 +55,12 @@ def language_of(request: Request, wanted: str | None = None) -> str:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form; of a field that stands twice the last.
+    """The fields of a form; of a field that stands twice the last; raises as `read_fields`."""
+    return dict(await read_fields(request))
+
+
+async def read_fields(request: Request) -> list[tuple[str, str]]:
+    """The fields of a form with their values, in order.
 
     Raises:
         BadFormError: it is too large, or no form.
@@ -68,7 +73,7 @@ async def read_form(request: Request) -> dict[str, str]:
         if len(raw) > MAX_FORM_BYTES:
             raise BadFormError
     try:
-        fields = parse_qsl(
+        return parse_qsl(
             raw.decode("ascii"),
             keep_blank_values=True,
             max_num_fields=_MAX_FIELDS,
@@ -76,4 +81,3 @@ async def read_form(request: Request) -> dict[str, str]:
         )
     except ValueError as problem:
         raise BadFormError from problem
-    return dict(fields)

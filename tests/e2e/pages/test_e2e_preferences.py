@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
@@ -15,36 +15,14 @@ from urllib.parse import urlencode
 import pytest
 
 from consentry.client import Client
-from tests.support.page_world import NAMES, PageWorld, may_mail, page_world
+from tests.support.browser import axe_violations, opened
+from tests.support.page_world import NAMES, PageWorld, may_mail
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 EMAIL = "purpose-marketing.email"
 Figure = Callable[[str, object], None]
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[PageWorld]:
-    with page_world(followers=len(NAMES)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from tests.support.browser import chromium  # noqa: PLC0415 - loads a browser's driver
-
-    with chromium() as started:
-        yield started
-
-
-def opened(browser: Browser, **options: object) -> Page:
-    """A page of its own, closed with the browser."""
-    from tests.support.browser import PATIENCE_MS  # noqa: PLC0415 - as above
-
-    context = browser.new_context(**options)  # type: ignore[arg-type]  # by name
-    context.set_default_timeout(PATIENCE_MS)
-    return context.new_page()
 
 
 def card(page: Page, anchor: str) -> Locator:
@@ -178,8 +156,6 @@ def test_who_signs_out_has_to_open_the_link_again(world: PageWorld, browser: Bro
 def test_axe_finds_nothing_wrong(
     world: PageWorld, browser: Browser, scheme: str, language: str, figure: Figure
 ) -> None:
-    from tests.support.browser import axe_violations  # noqa: PLC0415 - loads a browser's driver
-
     person = f"axe-{scheme}-{language}"
     page = opened(browser, color_scheme=scheme, viewport={"width": 390, "height": 800})
     found: list[str] = []
