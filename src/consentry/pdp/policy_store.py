@@ -12,7 +12,6 @@ not crowd out those who share their pool.
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +29,7 @@ from consentry.model.values import MICROS_PER_SECOND
 from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.compile_process import compile_in_child
 from consentry.pdp.folder import problem
+from consentry.pdp.heap import Heap
 from consentry.pdp.snapshot import Snapshot
 from consentry.telemetry.metrics import Metrics
 
@@ -66,17 +66,6 @@ class LoadResult:
         return any(found.is_error for found in self.diagnostics)
 
 
-def settle_heap() -> None:
-    """Let the garbage collector forget what lives long, so that its runs stay short.
-
-    What an earlier settling set aside is looked at again first: a policy set that was replaced
-    leaves cycles behind, which would otherwise never be freed.
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
-
-
 class PolicyStore:
     """Owns the current snapshot. `current` from any thread; loads one at a time.
 
@@ -99,7 +88,7 @@ class PolicyStore:
         compile_apart: Compile = compile_in_child,
         compile_again: Compile | None = None,
         link: Callable[[Program], LinkedProgram] = engine_link,
-        settle: Callable[[], None] = settle_heap,
+        settle: Callable[[], None] | None = None,
     ) -> None:
         self.packs: Final = packs
         self._read_sources = read_sources
@@ -113,6 +102,7 @@ class PolicyStore:
         self._compile_again = compile_apart if compile_again is None else compile_again
         self._link = link
         self._settle = settle
+        self._heap: Final = Heap(clock.monotonic_s)
         self._load_lock = threading.Lock()
         self._queue_lock = threading.Lock()
         self._is_awaited = False
@@ -294,4 +284,7 @@ class PolicyStore:
                 listener(snapshot)
             except Exception:  # the set is active whatever its listeners think of it
                 log.exception("policy_listener_failed", extra={"digest": snapshot.digest})
-        self._settle()
+        if self._settle is not None:
+            self._settle()
+        else:
+            self._heap.settle(len(snapshot.program.rules))

@@ -233,6 +233,31 @@ def test_validation_loads_nothing() -> None:
     assert scene.current() is first
 
 
+def test_what_callers_want_validated_never_meets_the_compiler_of_reloads() -> None:
+    scene = Scene()
+    scene.store.load_first()
+    asked: list[str] = []
+
+    def compile_again(sources: Sequence[Source], packs: Mapping[str, Source]) -> CompileResult:
+        asked.extend(source.name for source in sources)
+        return compile_policies(sources, packs)
+
+    store = PolicyStore(
+        read_sources=scene.read,
+        packs=read_packs(),
+        clock=scene.clock,
+        compile_apart=scene.compile,
+        compile_again=compile_again,
+        settle=scene.settle,
+    )
+
+    store.validate([Source("theirs.policy", STRICTER)])
+    store.reload()
+
+    assert asked == ["shop.policy"]
+    assert scene.compile_count == 1
+
+
 def test_one_validation_too_many_is_refused_at_once() -> None:
     scene = Scene()
     inner: list[CompileResult] = []
