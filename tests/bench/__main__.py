@@ -37,13 +37,16 @@ def main() -> int:
         install.fetch_all()
     began_s = time.monotonic()
     figures: dict[str, object] = {}
-    told = {"about": about(is_quick=options.quick), "parts": figures}
+    took: dict[str, int] = {}
+    told = {"about": about(is_quick=options.quick) | {"parts_s": took}, "parts": figures}
     for number, name in enumerate(names, start=1):
         part = PARTS[name]
         seconds = part.quick_s if options.quick else part.whole_s
         print(f"[{number}/{len(names)}] {name}, about {seconds:.0f} s", file=sys.stderr, flush=True)
+        part_began_s = time.monotonic()
         with within(seconds):
             figures[name] = part.measure(is_quick=options.quick)
+        took[name] = round(time.monotonic() - part_began_s)
         told["about"] |= _now(began_s)  # type: ignore[operator]  # a dict of objects
         if options.json:  # as far as it has come, for a long run may be interrupted
             options.json.write_text(json.dumps(told, indent=2) + "\n")

@@ -198,21 +198,21 @@ def measure_envoy(*, is_quick: bool) -> Figures:
 
 
 PARTS: Final[dict[str, Part]] = {
-    "unary": Part(measure_unary, 90, 14),
+    "unary": Part(measure_unary, 85, 14),
     "batch": Part(measure_batch, 25, 8),
     "stream": Part(measure_stream, 40, 8),
     "engine": Part(measure_engine, 50, 14),
     "client": Part(measure_client, 15, 5),
-    "cache": Part(measure_cache, 60, 14),
-    "reload": Part(measure_reload, 110, 24),
-    "conditions": Part(measure_conditions, 70, 14),
-    "start": Part(measure_start, 60, 12),
-    "people": Part(measure_people, 75, 8),
+    "cache": Part(measure_cache, 50, 12),
+    "reload": Part(measure_reload, 100, 18),
+    "conditions": Part(measure_conditions, 60, 12),
+    "start": Part(measure_start, 45, 12),
+    "people": Part(measure_people, 65, 8),
     "ledger": Part(measure_ledger, 25, 6),
-    "propagation": Part(measure_propagation, 45, 14),
-    "envoy": Part(measure_envoy, 60, 12),
-    "overload": Part(measure_overload, 50, 14),
-    "profile": Part(measure_profile, 35, 12),
-    "peers": Part(measure_peers, 175, 25),
+    "propagation": Part(measure_propagation, 45, 10),
+    "envoy": Part(measure_envoy, 45, 12),
+    "overload": Part(measure_overload, 50, 10),
+    "profile": Part(measure_profile, 35, 8),
+    "peers": Part(measure_peers, 140, 22),
 }
 """By the names that `--only` takes. All together: fifteen minutes, or three."""

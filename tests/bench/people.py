@@ -12,7 +12,7 @@ from consentry.app.system import ProcessIds, SystemClock
 from consentry.consent.sqlite import SqliteLedger
 from consentry.model.consent import ConsentEvent, EventKind, Proof, Scope
 from tests.bench.equal_work import Question, consentry_files, consentry_request
-from tests.bench.measure import memory_bytes, paired_rounds, pin
+from tests.bench.measure import has_time, memory_bytes, paired_rounds, pin
 from tests.bench.peer_series import NO_CACHE, Say
 from tests.bench.report import Fact
 from tests.bench.unary import must_permit
@@ -21,6 +21,8 @@ from tests.support.sidecar import RunningSidecar, running_sidecar
 
 QUESTION = Question(100)
 COMMIT = 1_000
+RESERVE_S = 15.0
+"""Left for what comes after the ledger was filled."""
 
 
 def person(number: int) -> str:
@@ -28,13 +30,19 @@ def person(number: int) -> str:
     return f"person-{number:08d}"
 
 
-def fill(state: Path, people: int, say: Say) -> Path:
-    """A ledger below `state` in which so many people agreed to what is asked; its file."""
+def fill(state: Path, people: int, say: Say, *, least: int = 1) -> tuple[Path, int]:
+    """A ledger below `state` in which so many people agreed to what is asked; its file.
+
+    And how many there are: fewer where the time that was given does not suffice, but `least`.
+    """
     folder = state / LEDGER_FOLDER
     folder.mkdir(parents=True)
     path = folder / LEDGER_FILE
     ledger = SqliteLedger(path, clock=SystemClock(), ids=ProcessIds(), reserve_bytes=0)
+    there = 0
     for start in range(0, people, COMMIT):
+        if there >= least and not has_time(RESERVE_S):
+            break
         numbers = range(start, min(people, start + COMMIT))
         ledger.record(
             [
@@ -49,9 +57,10 @@ def fill(state: Path, people: int, say: Say) -> Path:
                 for number in numbers
             ]
         )
-        say(f"people in the ledger: {numbers[-1] + 1:,}")
+        there = numbers[-1] + 1
+        say(f"people in the ledger: {there:,}")
     ledger.close()
-    return path
+    return path, there
 
 
 @contextmanager
@@ -78,7 +87,7 @@ def measure(*, people: int, calls: int, rounds: int, say: Say) -> dict[str, Fact
     """Size on disk and in memory for each person, and server CPU of cold and of held reads."""
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder, "state")
-        file = fill(state, people, say)
+        file, people = fill(state, people, say, least=calls * (rounds + 1) + 1)
         size = file.stat().st_size
         with sidecar_on(state, QUESTION.rule_count) as sidecar:
             caller = Caller(sidecar.target, sidecar.pid)

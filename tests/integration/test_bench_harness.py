@@ -26,6 +26,7 @@ from tests.bench import (
 from tests.bench.equal_work import Question
 from tests.bench.h2 import LoadError
 from tests.bench.measure import LEAST_ROUNDS, paired_rounds, within
+from tests.bench.parts import PARTS
 from tests.bench.peers import python_peers
 from tests.bench.peers.cerbos import CerbosWire
 from tests.bench.peers.openfga import OpenFgaWire
@@ -109,6 +110,11 @@ def test_rounds_end_with_the_time_that_was_given() -> None:
 
     assert len(series.rounds["side"]) == LEAST_ROUNDS
     assert len(paired_rounds({"side": lambda: 1.0}, rounds=5, progress=silent).rounds["side"]) == 5
+
+
+def test_parts_share_fifteen_minutes_or_three() -> None:
+    assert sum(part.whole_s for part in PARTS.values()) <= 15 * 60
+    assert sum(part.quick_s for part in PARTS.values()) <= 3 * 60
 
 
 def test_large_shared_set_fits_into_files() -> None:
