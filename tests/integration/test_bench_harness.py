@@ -42,7 +42,7 @@ def silent(_text: str) -> None:
 def test_unary_series_has_all_sides() -> None:
     series = unary.measure(rounds=1, calls=20, in_flight=2, say=silent)
 
-    assert set(series.rounds) == {"echo", "hit", "miss", "echo again"}
+    assert set(series.rounds) >= {"echo", "hit", "miss", "echo again"}
     assert all(value > 0 for values in series.rounds.values() for value in values)
 
 
