@@ -243,3 +243,32 @@ def test_without_a_sidecar_nothing_goes_on(tmp_path: Path) -> None:
         with running_envoy(config, tmp_path) as envoy:
             assert envoy.ask("/mail/c-7", method="POST", headers=MAIL, body=b"").status == 503
             assert envoy.ask("/healthz").status == 200
+
+
+UNREACHABLE = """
+[ledger]
+kind = "upstream"
+upstream = ["127.0.0.1:1"]
+"""
+
+
+def test_undecided_is_an_error_that_is_never_let_through(tmp_path: Path) -> None:
+    """No ledger can be reached, and the proxy lets through whatever it calls an error."""
+    settings = tmp_path / "consentry.toml"
+    settings.write_text((ROOT / "deploy" / "envoy" / "consentry.toml").read_text() + UNREACHABLE)
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps(Login().key_set()))
+    with (
+        running_sidecar(ROOT / "policies", tmp_path / "s", "--config", str(settings)) as sidecar,
+        telling_service() as service,
+    ):
+        config = proxy_config(service=service, sidecar=sidecar.target, keys=keys)
+        filters = manager_of(config)["http_filters"]
+        ext_authz = next(each for each in filters if each["name"] == EXT_AUTHZ)
+        ext_authz["typed_config"]["failure_mode_allow"] = True
+        with running_envoy(config, tmp_path) as envoy:
+            answer = envoy.ask("/mail/ada", method="POST", headers=MAIL, body=b"")
+
+    assert answer.status == 503
+    assert answer.told["reason"] == "consent_state_unavailable"
+    assert answer.headers["retry-after"] == "1"
