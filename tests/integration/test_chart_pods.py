@@ -15,7 +15,6 @@ from tests.support.certificates import Authority, Certified
 from tests.support.charts import CHART, Manifest, rendered
 from tests.support.pods import RunningPod, run_hook, running_pod
 from tests.support.postgres import Cluster
-from tests.support.tools import ROOT
 
 EPHEMERAL = "--allow-ephemeral-ledger"  # this machine may be a container itself
 # Other work on this machine makes no answer late.
@@ -145,11 +144,11 @@ def test_nodes_migrate_start_and_are_followed_by_sidecars_of_the_chart(
 def test_standalone_answers_over_the_network_with_workers(
     home: Path, ledger_secrets: dict[str, dict[str, str]]
 ) -> None:
-    manifests = shop_of(home, "standalone.yaml")
-    texts = {path.name: path.read_text() for path in (ROOT / "policies").glob("*.policy")}
-    manifests.append(config_map("shop-policies", texts))
+    manifests = shop_of(home, "standalone.yaml", *PATIENT)
+    manifests.append(config_map("shop-policies", {"shop.policy": shop_policy(home)}))
     assert run_hook(shop_of(home, "node.yaml"), ledger_secrets).returncode == 0
 
     with running_pod(manifests, *AT_ONCE, secrets=ledger_secrets) as pod:
         assert status_of(pod, "/livez") == status_of(pod, "/readyz") == 200
+        assert may_mail(pod) == "consent_missing"
         assert left_with(pod) == 0
