@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from tests.support.fleet import POLICY, PURPOSE
 from tests.support.sidecar import RunningSidecar, running_sidecar, wait_for_event
 
 BATCH = 200
+ASKED = 60
 
 
 def question(person: str) -> wire.CheckRequest:
@@ -81,6 +83,16 @@ def asking(target: str) -> Iterator[Asker]:
         yield asker
     finally:
         asker.channel.close()
+
+
+def median_s(asker: Asker) -> float:
+    """How long a check takes, in the middle."""
+    took_s = []
+    for _ in range(ASKED):
+        began_s = time.perf_counter()
+        asker.check()
+        took_s.append(time.perf_counter() - began_s)
+    return statistics.median(took_s)
 
 
 def places(tmp_path: Path, audit: str = "") -> tuple[Path, Path, str]:
@@ -188,11 +200,16 @@ def test_pipe_that_nobody_reads_drops_are_counted_exactly_and_slow_nobody(
             health="",
         )  # type: ignore[arg-type]  # fmt: skip  # nobody listens to it
         with asking(sidecar.target) as asker:
+            asker.check()
+            quiet_s = median_s(asker)
             for _ in range(10):
                 asker.batch()
-                asker.check()
+            until(lambda: metric(sidecar, "audit_dropped_total") > 0)
+            stuck_s = median_s(asker)
         assert not asker.refused
-        assert len(asker.ids) == 10 * BATCH + 10
+        assert len(asker.ids) == 10 * BATCH + 1 + 2 * ASKED
+        assert stuck_s < 5 * quiet_s
+        figure("audit: a check while nobody reads, ratio to before", f"{stuck_s / quiet_s:.2f}")
 
         def accounted() -> float:
             names = ("audit_records_total", "audit_dropped_total", "audit_queue_depth")

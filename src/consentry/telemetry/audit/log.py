@@ -22,16 +22,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from consentry.telemetry.audit.account import Account, Tender, tell_failure
 from consentry.telemetry.audit.keys import AuditKey, AuditKeyError
 from consentry.telemetry.audit.record import GAP, SAMPLED_OUT, AuditFields, Record, RecordWriter
-from consentry.telemetry.cells import Amount
 
 log = logging.getLogger(__name__)
 
 GROUP_SIZE: Final = 512
 """Records in one write."""
-
-TEND_EVERY_S: Final = 60.0
 
 
 class RejectedError(Exception):
@@ -103,7 +101,7 @@ class Group:
         return [number for number in self.numbers[self.done_count :] if number]
 
 
-class AuditLog:
+class AuditLog(Account):
     """A decision log in buffered mode. `append` from any thread; all else from one at a time."""
 
     is_strict: Final = False
@@ -117,14 +115,7 @@ class AuditLog:
         writer: RecordWriter | None = None,
         capacity: int = 65_536,
     ) -> None:
-        self.written: Final = Amount()
-        """Records stored."""
-        self.dropped: Final = Amount()
-        """Records lost."""
-        self.sampled_out: Final = Amount()
-        """Records that sampling left out."""
-        self.withheld: Final = Amount()
-        """Calls without an answer because of their record; none are here."""
+        super().__init__()
         self._sink = sink
         self._keys = keys
         self._now_us = now_us
@@ -137,7 +128,7 @@ class AuditLog:
         # A group that was begun: what a sink did not take is offered again.
         self._group = Group()
         self._key: AuditKey | None = None
-        self._tended_us = 0
+        self._tender = Tender(sink, now_us)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_given_up = False
@@ -192,18 +183,9 @@ class AuditLog:
         while not self._stop.wait(interval_s):
             try:
                 self.drain()
-                self._tend()
+                self._tender.tend_if_due()
             except Exception:  # a bug here must not end the writing
                 log.exception("audit_writer_failed")
-
-    def _tend(self) -> None:
-        now_us = self._now_us()
-        if now_us - self._tended_us >= TEND_EVERY_S * 1e6 or now_us < self._tended_us:
-            self._tended_us = now_us
-            try:
-                self._sink.tend(now_us)
-            except OSError as problem:
-                log.warning("audit_not_tended", extra={"error_number": problem.errno})
 
     def drain(self) -> bool:
         """Offer everything that waits to the sink; False when it refused."""
@@ -273,8 +255,7 @@ class AuditLog:
     def _note_failure(self, problem: Exception) -> None:
         if not self.is_failing:
             self.is_failing = True
-            number = problem.errno if isinstance(problem, OSError) else None
-            log.error("audit_sink_failed", extra={"error_number": number or 0})
+            tell_failure(problem)
 
     def _drop(self, numbers: list[int], among: int | None = None) -> None:
         """All of these, or `among` them so many."""

@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
+from consentry.telemetry.audit.account import Account, Tender, tell_failure
 from consentry.telemetry.audit.keys import AuditKeyError
-from consentry.telemetry.audit.log import TEND_EVERY_S, Keys
+from consentry.telemetry.audit.log import Keys
 from consentry.telemetry.audit.record import AuditFields, Record, RecordWriter
-from consentry.telemetry.cells import Amount
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class _Piece:
         self.turn.acquire()
 
 
-class StrictAuditLog:
+class StrictAuditLog(Account):
     """`append` and `commit` from any thread, by each for its own call; all else from one."""
 
     is_strict: Final = True
@@ -83,14 +83,7 @@ class StrictAuditLog:
         observe: Callable[[float], object] = lambda _seconds: None,
     ) -> None:
         """`observe` is told how long each call waited for the disk."""
-        self.written: Final = Amount()
-        """Records stored."""
-        self.dropped: Final = Amount()
-        """Records lost; none are here."""
-        self.sampled_out: Final = Amount()
-        """Records that sampling left out; none are here."""
-        self.withheld: Final = Amount()
-        """Calls without an answer because of their record."""
+        super().__init__()
         self._sink = sink
         self._keys = keys
         self._now_us = now_us
@@ -101,7 +94,7 @@ class StrictAuditLog:
         self._queue: SimpleQueue[_Piece | None] = SimpleQueue()
         self._next_seq = 1
         self._key_name = ""
-        self._tended_us = 0
+        self._tender = Tender(sink, now_us)
         self._is_refused = False
         self._busy_since_s: float | None = None
         self._is_closed = False
@@ -214,7 +207,7 @@ class StrictAuditLog:
         if wanted and self._write([record for piece in wanted for record in piece.records]):
             for piece in wanted:
                 piece.is_stored = True
-        self._tend()
+        self._tender.tend_if_due()
 
     def _write(self, records: Sequence[Record]) -> bool:
         """Store these lines; where there are no records, one that says that it goes on."""
@@ -230,10 +223,7 @@ class StrictAuditLog:
         except (OSError, AuditKeyError) as problem:
             if not self._is_refused:
                 self._is_refused = True
-                number = problem.errno if isinstance(problem, OSError) else None
-                log.error(  # noqa: TRY400 - the trace says nothing more
-                    "audit_sink_failed", extra={"error_number": number or 0}
-                )
+                tell_failure(problem)
             return False
         self._next_seq += len(records)
         self.written.add(len(records))
@@ -247,20 +237,11 @@ class StrictAuditLog:
         try:
             if self._is_refused:
                 self._write(())
-            self._tend()
+            self._tender.tend_if_due()
         except Exception:
             log.exception("audit_writer_failed")
         finally:
             self._busy_since_s = None
-
-    def _tend(self) -> None:
-        now_us = self._now_us()
-        if now_us - self._tended_us >= TEND_EVERY_S * 1e6 or now_us < self._tended_us:
-            self._tended_us = now_us
-            try:
-                self._sink.tend(now_us)
-            except OSError as problem:
-                log.warning("audit_not_tended", extra={"error_number": problem.errno})
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Take no more, and let go of the sink; one that hangs is left alone."""
