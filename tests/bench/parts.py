@@ -182,11 +182,8 @@ def measure_overload(*, is_quick: bool) -> Figures:
             connections=connections,
             say=say,
         )
-        print(f"\nAt three times its capacity, {connections} connections")
-        figures = overload.told(result)
-        for name, value in figures.items():
-            print(f"  {name}: {value}")
-        shown[f"connections_{connections}"] = figures
+        title = f"At three times its capacity, {connections} connections"
+        shown[f"connections_{connections}"] = facts(title, overload.told(result))
     return shown
 
 
