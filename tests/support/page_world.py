@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,17 +84,14 @@ def page_world(followers: int = 1, settings: str = "") -> Iterator[PageWorld]:
         upstream.write_text(
             f'[ledger]\nkind = "upstream"\nupstream = ["{node.target}"]\n', encoding="utf-8"
         )
-        running = [
-            stack.enter_context(
-                running_sidecar(
-                    ROOT / "policies",
-                    folder / f"follower-{number}",
-                    "--config",
-                    str(upstream),
-                    "--listen",
-                    socket,
-                )
+        starting = [
+            running_sidecar(
+                ROOT / "policies",
+                folder / f"follower-{number}",
+                *("--config", str(upstream), "--listen", socket),
             )
             for number, socket in enumerate(sockets)
         ]
+        with ThreadPoolExecutor(max(1, followers)) as pool:  # each takes a second or two
+            running = list(pool.map(stack.enter_context, starting))
         yield PageWorld(node, running, keys)

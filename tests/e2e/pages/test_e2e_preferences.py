@@ -167,13 +167,14 @@ def test_axe_finds_nothing_wrong(
     page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
     found += axe_violations(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.goto(world.url(f"/transparency?language={language}"))
-    found += axe_violations(page)
+    if (scheme == "dark") is (language == "th"):  # a long page: each once is enough
+        page.goto(world.url(f"/transparency?language={language}"))
+        found += axe_violations(page)
     page.context.clear_cookies()
     page.goto(world.url(f"/preferences?language={language}"))
     found += axe_violations(page)
 
-    figure(f"axe violations, 4 pages, {scheme}, {language}", len(found))
+    figure(f"axe violations, {scheme}, {language}", len(found))
     assert found == []
 
 
