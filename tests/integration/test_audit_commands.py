@@ -359,3 +359,18 @@ def test_keys_are_begun_listed_and_deleted_with_their_records(
     assert [key["name"] for key in run(capsys, "keys", *place)[1][0]["keys"]] == [begun]
     assert run(capsys, "query", *place, "--subject", "ada")[1] == []
     assert len(run(capsys, "query", *place, "--subject", "bob")[1]) == 1
+
+
+def test_damaged_key_keeps_a_sidecar_from_starting_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sidecar_in(tmp_path) as sidecar:
+        sidecar.ask(question())
+    (key,) = (sidecar.state / "audit" / "keys").iterdir()
+    key.write_text("zz")
+
+    with pytest.raises(ValueError, match="is not hex"):
+        Sidecar(tmp_path)
+    capsys.readouterr()
+    assert main(["audit", "query", "--state", str(sidecar.state), "--subject", "ada"]) == 4
+    assert "is not hex" in capsys.readouterr().err

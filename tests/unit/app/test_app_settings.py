@@ -108,3 +108,30 @@ def test_every_setting_has_a_sentence() -> None:
         for name, field in table.section.model_fields.items():
             assert field.description, name
             assert field.description.endswith("."), name
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[audit]\nmode = "strict"\nsink = "stdout"\n', "strict needs the sink file"),
+        ('[audit]\nmode = "strict"\nsampling = { permit = 0.5 }\n', "every answer has its record"),
+        ('[audit]\nleave_out = ["decision_id"]\n', "decision_id"),
+        ('[audit]\nleave_out = ["subject."]\n', "no fact such as"),
+        ("[audit]\nsampling = { consent_valid = 1.5 }\n", "less than or equal to 1"),
+        ('[otel]\nendpoint = "127.0.0.1:4317"\n', "begins with http"),
+        ("[metrics]\nmax_series = 3\n", "greater than or equal to 64"),
+    ],
+)
+def test_telemetry_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        load_settings({}, config(tmp_path, text))
+
+
+def test_sampling_and_facts_to_leave_out_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSENTRY_AUDIT__SAMPLING", '{"permit": 0.1, "own_service": 1}')
+    monkeypatch.setenv("CONSENTRY_AUDIT__LEAVE_OUT", '["correlation_id", "subject.birth_date"]')
+
+    audit = load_settings({}).audit
+
+    assert audit.sampling == {"permit": 0.1, "own_service": 1.0}
+    assert audit.leave_out == ("correlation_id", "subject.birth_date")

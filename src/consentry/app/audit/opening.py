@@ -33,8 +33,7 @@ def open_audit(
 
     Raises:
         OSError: its folder cannot be used.
-        AuditKeyError: a key is damaged.
-        ValueError: an extra is missing.
+        ValueError: a key is damaged, or an extra is missing.
     """
     audit = settings.audit
     if not audit.is_enabled:

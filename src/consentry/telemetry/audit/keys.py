@@ -33,7 +33,7 @@ _SUFFIX: Final = ".key"
 _LINGER_US: Final = 3_600 * MICROS_PER_SECOND
 
 
-class AuditKeyError(Exception):
+class AuditKeyError(ValueError):
     """A key of the decision log is damaged."""
 
 
@@ -115,8 +115,9 @@ class KeyRing:
             OSError: it cannot be read.
             AuditKeyError: it is damaged.
         """
+        path = self._path(name)
         try:
-            secret = bytes.fromhex(self._path(name).read_text(encoding="ascii").strip())
+            secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
         except FileNotFoundError:
             return None
         except ValueError:
