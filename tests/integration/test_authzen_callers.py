@@ -73,10 +73,12 @@ def asked(callers: Callers = OPEN, **options: Any) -> Iterator[World]:
         yield world
 
 
-def post(world: World, path: str, body: Any, token: str = "") -> tuple[int, dict[str, str], Any]:
+def post(
+    world: World, path: str, body: Any, token: str = "", **further: str
+) -> tuple[int, dict[str, str], Any]:
     assert world.bound.http is not None
     connection = http.client.HTTPConnection(world.bound.http, timeout=20)
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json"} | further
     if token:
         headers["authorization"] = f"Bearer {token}"
     with contextlib.closing(connection):
@@ -148,6 +150,14 @@ def get(world: World, path: str) -> int:
     with contextlib.closing(connection):
         connection.request("GET", path)
         return connection.getresponse().status
+
+
+def test_a_page_in_a_browser_may_not_call() -> None:
+    with asked() as world:
+        status, _, message = post(world, "evaluation", request(), origin="http://rebound.example")
+
+    assert (status, world.decider.asked) == (403, [])
+    assert "browser" in message
 
 
 def test_a_bug_is_told_by_its_id_only() -> None:

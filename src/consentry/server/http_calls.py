@@ -32,6 +32,7 @@ from consentry.server.text_checks import find_text_fault
 from consentry.telemetry.metrics import Metrics
 
 REQUEST_ID: Final = "x-request-id"
+ORIGIN: Final = "origin"
 MAX_CORRELATION_ID: Final = 128
 JSON_TYPE: Final = "application/json"
 
@@ -170,6 +171,10 @@ class HttpCalls:
             raise
 
     def _enter(self, method: HttpMethod, request: Request) -> Caller:
+        if ORIGIN in request.headers:
+            # Browsers say where a page is from. Where everybody on this machine may call, a page
+            # that somebody looks at there must not: whatever name it made lead here.
+            raise HttpFault(HTTPStatus.FORBIDDEN, "pages in a browser may not call this")
         if method.right is None:
             return ANYBODY
         try:
