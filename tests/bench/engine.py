@@ -41,10 +41,10 @@ def evaluation(rule_count: int, evaluations: int) -> Callable[[], float]:
         raise ValueError("the timed question must be permitted")
 
     def side() -> float:
-        started = time.perf_counter_ns()
+        started = time.process_time_ns()
         for _ in range(evaluations):
             evaluate(linked, request, view, NOW_US)
-        return (time.perf_counter_ns() - started) / 1000 / evaluations
+        return (time.process_time_ns() - started) / 1000 / evaluations
 
     return side
 

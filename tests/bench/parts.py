@@ -102,7 +102,7 @@ def measure_engine(*, is_quick: bool) -> Figures:
         say=say,
     )
     goals = {f"{count} rules": "0.90 to 1.10" for count in counts}
-    return table("Engine: time of one evaluation", series, "100 rules", goals)
+    return table("Engine: CPU of one evaluation", series, "100 rules", goals)
 
 
 def measure_client(*, is_quick: bool) -> Figures:
@@ -134,7 +134,7 @@ def measure_peers(*, is_quick: bool) -> Figures:
         rule_count=100, rounds=rounds, evaluations=200, say=say
     )
     shown["in_process"] = table(
-        "In process, 100 rules: time of one decision (ratio of ours to each: turn it round)",
+        "In process, 100 rules: CPU of one decision (ratio of ours to each: turn it round)",
         series, "consentry", {side: ">= 10" for side in series.rounds if side != "consentry"},
         missing,
     )  # fmt: skip

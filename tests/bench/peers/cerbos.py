@@ -14,14 +14,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2
 
 from tests.bench.equal_work import Question, write_cerbos
 from tests.bench.h2 import Door
 from tests.bench.peers import install
+from tests.bench.peers.messages import message_classes
 from tests.support.ports import free_port
 
 METHOD: Final = "/cerbos.svc.v1.CerbosService/CheckResources"
@@ -29,7 +29,6 @@ MAX_BATCH: Final = 50
 """Resources in one call, by its default configuration; above that it refuses."""
 ALLOW: Final = 1
 
-_FIELD = descriptor_pb2.FieldDescriptorProto
 _SHAPES: Final[dict[str, list[tuple[str, int, str, bool]]]] = {
     "Principal": [
         ("id", 1, "string", False), ("roles", 3, "string", True), ("attr", 4, "Attr", True),
@@ -46,38 +45,11 @@ _SHAPES: Final[dict[str, list[tuple[str, int, str, bool]]]] = {
 }  # fmt: skip
 
 
-def _messages() -> dict[str, Any]:
-    """Message classes by name; a map on the wire is a list of its entries."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name="bench/cerbos.proto", package="bench.cerbos", syntax="proto3",
-        dependency=["google/protobuf/struct.proto"],
-    )  # fmt: skip
-    for name, fields in _SHAPES.items():
-        message = file.message_type.add(name=name)
-        for field_name, number, kind, is_list in fields:
-            field = message.field.add(name=field_name, number=number)
-            field.label = _FIELD.LABEL_REPEATED if is_list else _FIELD.LABEL_OPTIONAL
-            if kind in ("string", "int32"):
-                field.type = _FIELD.TYPE_STRING if kind == "string" else _FIELD.TYPE_INT32
-            else:
-                field.type = _FIELD.TYPE_MESSAGE
-                field.type_name = f".{kind}" if "." in kind else f".bench.cerbos.{kind}"
-    pool = descriptor_pool.DescriptorPool()
-    shared = descriptor_pb2.FileDescriptorProto()
-    struct_pb2.DESCRIPTOR.CopyToProto(shared)
-    pool.Add(shared)
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"bench.cerbos.{name}"))
-        for name in _SHAPES
-    }
-
-
 class CerbosWire:
     """Questions and answers in its protocol."""
 
     def __init__(self) -> None:
-        self._shapes = _messages()
+        self._shapes = message_classes("cerbos", _SHAPES)
 
     def question(self, question: Question, *, copies: int = 1) -> bytes:
         """The question as bytes; `copies` asks about as many records in one call."""

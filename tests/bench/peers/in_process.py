@@ -67,10 +67,10 @@ def main() -> None:
         decide = casbin(policy, model, facts)
     print(json.dumps(decide()), flush=True)
     for _ in sys.stdin:
-        began = time.perf_counter_ns()
+        began = time.process_time_ns()
         for _ in range(count):
             decide()
-        print((time.perf_counter_ns() - began) / 1000 / count, flush=True)
+        print((time.process_time_ns() - began) / 1000 / count, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from typing import Final
 from tests.bench.equal_work import Question, rego_text
 from tests.bench.h2 import Door
 from tests.bench.peers import install
+from tests.bench.peers.messages import wait_for_http
 from tests.support.ports import free_port
 
 PATH: Final = "/v1/data/bench/allow"
@@ -61,22 +60,11 @@ def running(rule_count: int) -> Iterator[Door]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            _wait(f"http://{door}/health", process)
+            wait_for_http(f"http://{door}/health", process)
             yield Door(address=door, path=PATH, pid=process.pid, is_grpc=False)
         finally:
             process.kill()
             process.wait()
-
-
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
-    raise install.PeerMissingError("its server did not start")
 
 
 class InProcess:

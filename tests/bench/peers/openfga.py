@@ -12,26 +12,34 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
-
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2
 
 from tests.bench.equal_work import GROUP, REGIONS, Question
 from tests.bench.h2 import Door
 from tests.bench.peers import install
+from tests.bench.peers.messages import message_classes, wait_for_http
 from tests.support.ports import free_port
 
 METHOD: Final = "/openfga.v1.OpenFGAService/Check"
 TUPLES_A_WRITE: Final = 100
 """By its default configuration."""
 
+_SHAPES: Final[dict[str, list[tuple[str, int, str, bool]]]] = {
+    "TupleKey": [
+        ("user", 1, "string", False), ("relation", 2, "string", False),
+        ("object", 3, "string", False),
+    ],
+    "CheckRequest": [
+        ("store_id", 1, "string", False),
+        ("tuple_key", 2, "TupleKey", False),
+        ("authorization_model_id", 4, "string", False),
+        ("context", 6, "google.protobuf.Struct", False),
+    ],
+    "CheckResponse": [("allowed", 1, "bool", False)],
+}  # fmt: skip
 _THIS: Final[dict[str, Any]] = {"this": {}}
 MODEL: Final[dict[str, Any]] = {
     "schema_version": "1.1",
@@ -78,7 +86,7 @@ class OpenFgaWire:
 
     def __init__(self, store: str, model: str) -> None:
         self._store, self._model = store, model
-        self._shapes = _messages()
+        self._shapes = message_classes("openfga", _SHAPES)
 
     def question(self, question: Question) -> bytes:
         """The question as bytes."""
@@ -102,41 +110,6 @@ class OpenFgaWire:
         return bool(self._shapes["CheckResponse"].FromString(answer).allowed)
 
 
-def _messages() -> dict[str, Any]:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="bench/openfga.proto", package="bench.openfga", syntax="proto3",
-        dependency=["google/protobuf/struct.proto"],
-    )  # fmt: skip
-    field = descriptor_pb2.FieldDescriptorProto
-    shapes: dict[str, list[tuple[str, int, str]]] = {
-        "TupleKey": [("user", 1, ""), ("relation", 2, ""), ("object", 3, "")],
-        "CheckRequest": [
-            ("store_id", 1, ""),
-            ("tuple_key", 2, ".bench.openfga.TupleKey"),
-            ("authorization_model_id", 4, ""),
-            ("context", 6, ".google.protobuf.Struct"),
-        ],
-        "CheckResponse": [("allowed", 1, "bool")],
-    }
-    for name, fields in shapes.items():
-        message = file.message_type.add(name=name)
-        for field_name, number, kind in fields:
-            added = message.field.add(name=field_name, number=number, label=field.LABEL_OPTIONAL)
-            if kind.startswith("."):
-                added.type, added.type_name = field.TYPE_MESSAGE, kind
-            else:
-                added.type = field.TYPE_BOOL if kind == "bool" else field.TYPE_STRING
-    pool = descriptor_pool.DescriptorPool()
-    shared = descriptor_pb2.FileDescriptorProto()
-    struct_pb2.DESCRIPTOR.CopyToProto(shared)
-    pool.Add(shared)
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"bench.openfga.{name}"))
-        for name in shapes
-    }
-
-
 @contextmanager
 def running(question: Question) -> Iterator[tuple[Door, OpenFgaWire]]:
     """The server with the shared policy in memory, the role of the question's caller included.
@@ -145,23 +118,21 @@ def running(question: Question) -> Iterator[tuple[Door, OpenFgaWire]]:
         PeerMissingError: it cannot be had here.
     """
     binary = install.openfga()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        grpc_at, http_at = (f"127.0.0.1:{free_port()}" for _ in range(2))
-        command = [str(binary), "run", "--datastore-engine=memory", "--playground-enabled=false"]
-        command += [f"--grpc-addr={grpc_at}", f"--http-addr={http_at}", "--log-level=error"]
-        command += ["--metrics-enabled=false"]
-        with Path(folder, "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            _wait(f"http://{http_at}/healthz", process, Path(folder, "log"))
-            store = _ask(f"http://{http_at}/stores", {"name": "bench"})["id"]
-            at = f"http://{http_at}/stores/{store}"
-            model = _ask(f"{at}/authorization-models", MODEL)["authorization_model_id"]
-            _write(at, model, question)
-            yield Door(address=grpc_at, path=METHOD, pid=process.pid), OpenFgaWire(store, model)
-        finally:
-            process.kill()
-            process.wait()
+    grpc_at, http_at = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    command = [str(binary), "run", "--datastore-engine=memory", "--playground-enabled=false"]
+    command += [f"--grpc-addr={grpc_at}", f"--http-addr={http_at}", "--log-level=error"]
+    command += ["--metrics-enabled=false"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for_http(f"http://{http_at}/healthz", process)
+        store = _ask(f"http://{http_at}/stores", {"name": "bench"})["id"]
+        at = f"http://{http_at}/stores/{store}"
+        model = _ask(f"{at}/authorization-models", MODEL)["authorization_model_id"]
+        _write(at, model, question)
+        yield Door(address=grpc_at, path=METHOD, pid=process.pid), OpenFgaWire(store, model)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _write(at: str, model: str, question: Question) -> None:
@@ -188,14 +159,3 @@ def _ask(url: str, body: dict[str, Any]) -> dict[str, Any]:
     with urllib.request.urlopen(request, timeout=20) as answer:
         told: dict[str, Any] = json.loads(answer.read() or b"{}")
         return told
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
-    raise install.PeerMissingError(f"it did not start: {log.read_text()[-200:].strip()}")

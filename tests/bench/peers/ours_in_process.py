@@ -49,10 +49,10 @@ def main() -> None:
     effect = evaluate(linked, request, view, NOW_US).effect
     print(json.dumps(effect is Effect.PERMIT), flush=True)
     for _ in sys.stdin:
-        began = time.perf_counter_ns()
+        began = time.process_time_ns()
         for _ in range(evaluations):
             evaluate(linked, request, view, NOW_US)
-        print((time.perf_counter_ns() - began) / 1000 / evaluations, flush=True)
+        print((time.process_time_ns() - began) / 1000 / evaluations, flush=True)
 
 
 if __name__ == "__main__":
