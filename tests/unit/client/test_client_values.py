@@ -275,6 +275,8 @@ class FlakyChannel:
     def unary_unary(self, _method: str) -> object:
         return self.call
 
+    unary_stream = unary_unary
+
     def call(self, _raw: bytes, *, timeout: float, metadata: object) -> bytes:
         self.timeouts.append(timeout)
         if len(self.timeouts) <= self.failures:
