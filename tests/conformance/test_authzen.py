@@ -129,10 +129,3 @@ def test_calls_are_counted(ask: Ask) -> None:
     metrics = ask("/metrics", None, "GET").body.decode()
 
     assert 'consentry_http_calls_total{method="authzen_evaluation",status="400"}' in metrics
-
-
-def test_it_is_off_unless_asked_for(tmp_path: Path) -> None:
-    with running_sidecar(ROOT / "policies", tmp_path / "s") as sidecar:
-        reply = exchange(sidecar.http, f"{BASE}evaluation", {}, "POST", {})
-
-    assert reply.status == 404

@@ -191,6 +191,12 @@ def test_a_sidecar_that_leaves_answers_what_it_owes() -> None:
         leaving.join(20)
 
 
+def test_it_is_off_unless_asked_for() -> None:
+    with serving() as world:
+        assert get(world, "/access/v1/evaluation") == 404
+        assert get(world, "/.well-known/authzen-configuration") == 404
+
+
 def test_calls_in_clear_text_stay_on_the_machine() -> None:
     with pytest.raises(AddressError), asked(http_listen="0.0.0.0:0"):
         pass
