@@ -149,7 +149,7 @@ BAD: Final = (
     Bad(
         row="R41",
         body=newsletter_check(),
-        metadata=(("consentry-at-least", "9" * 8_000),),
+        metadata=(("consentry-at-least", "9" * 4_000),),
         says="consentry-at-least: bad_position",
     ),
     Bad(

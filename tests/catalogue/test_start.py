@@ -69,6 +69,7 @@ def test_value_of_a_wrong_kind_is_told_by_its_key(key: str, tmp_path: Path) -> N
         assert key in refused(tmp_path, f"[{section}]\n{name} = {value}\n")
 
 
+@pytest.mark.slow
 def test_password_of_a_database_that_is_not_there_is_told_nowhere(
     tmp_path: Path, project_root: Path
 ) -> None:
@@ -91,7 +92,14 @@ def test_password_of_a_database_that_is_not_there_is_told_nowhere(
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty", "broken"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "empty",
+        pytest.param("missing", marks=pytest.mark.slow),
+        pytest.param("broken", marks=pytest.mark.slow),
+    ],
+)
 def test_without_policies_nothing_is_permitted_and_health_says_so(
     kind: str, tmp_path: Path
 ) -> None:

@@ -146,7 +146,7 @@ def test_reloads_under_full_load_fail_no_decision(
     assert load.digests <= good
 
 
-@pytest.mark.parametrize("drains", [1, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("drains", [pytest.param(100, marks=pytest.mark.slow)])
 def test_leaving_under_full_load_fails_no_call_that_was_begun(
     drains: int, tmp_path: Path, figure: Figure
 ) -> None:
