@@ -147,6 +147,7 @@ def _build_program(resolved: Resolved, book: RuleBook, mission: Mission | None) 
         reason_texts=symbols.reasons,
         obligation_texts=_obligation_texts(rules),
         tags=symbols.tags,
+        standard_names=frozenset({*symbols.uses, *symbols.categories}),
         regimes=tuple(book.regimes),
         rules=rules,
         exceptions=tuple(lowered.rule for lowered in book.exceptions),

@@ -179,7 +179,8 @@ class Program:
     `exceptions` are the clauses of `exception` declarations, in `Rule` shape, told apart by
     `lifted_by` of the rule they lift. `promises` are the `never` declarations, in the shape of a
     forbid of the house: nobody evaluates them with a request; they are proven ahead of time and
-    printed in the statement. `obligation_texts` maps obligation names to their sentences.
+    printed in the statement. `standard_names` are all keys of the vocabularies that are used, of
+    uses and of categories. `obligation_texts` maps obligation names to their sentences.
     `formulas` are the conditions as the compiler read them, packed: no check reads them, plans do.
     """
 
@@ -196,6 +197,7 @@ class Program:
     reason_texts: Mapping[str, str] = field(default_factory=dict)
     obligation_texts: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    standard_names: frozenset[str] = frozenset()
     regimes: tuple[Regime, ...]
     rules: tuple[Rule, ...]
     exceptions: tuple[Rule, ...] = ()
