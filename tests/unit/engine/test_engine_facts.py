@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from programs import NOW_US, Code, FakeView, permit, program, request, rule
 
+import consentry.engine.evaluate as deciding
 from consentry.engine.evaluate import evaluate
 from consentry.engine.link import link
 from consentry.model.decision import Decision, Effect
@@ -72,41 +73,109 @@ def holds(expression: str, asked: Request, attributes: Sequence[AttributeSpec] =
     return effects == {Effect.PERMIT}
 
 
-@pytest.mark.parametrize(
-    ("fact", "said", "unsaid"),
-    [
-        ("f.principal_id", "ana", "ana"),
-        ("f.principal_kind", "person", "service"),
-        ("f.principal_roles", ("audit", "support"), None),
-        ("f.principal_controller", "acme", None),
-        ("f.principal.get('x')", "of the principal", None),
-        ("f.subject_id", "ada", BARE.data_subject and BARE.data_subject.id),
-        ("f.subject.get('x')", "of the person", None),
-        ("f.recipient_id", "ads", None),
-        ("f.recipient_roles", ("broker", "partner"), None),
-        ("f.recipient_country", "US", None),
-        ("f.recipient.get('x')", "of the recipient", None),
-        ("f.resource_id", "r-1", None),
-        ("f.collected_at_us", NOW_US - 1, None),
-        ("f.collected_for", ("marketing",), None),
-        ("f.collected_on", "consent", None),
-        ("f.resource.get('x')", "of the record", None),
-        ("f.context.get('x')", "of the context", None),
-        ("f.signal.get('x')", "of the signal", None),
-        ("f.action", "contact", BARE.action),
-        ("f.channel", "email", BARE.channel),
-        ("f.now_us", NOW_US, NOW_US),
-        ("f.purpose.path", "marketing", "marketing"),
-        ("f.leaf.path", "customer.email", "customer.email"),
-        ("f.basis", "consent", "consent"),
-    ],
-)
+FACTS = [
+    ("f.principal_id", "ana", "ana"),
+    ("f.principal_kind", "person", "service"),
+    ("f.principal_roles", ("audit", "support"), None),
+    ("f.principal_controller", "acme", None),
+    ("f.principal.get('x')", "of the principal", None),
+    ("f.subject_id", "ada", BARE.data_subject and BARE.data_subject.id),
+    ("f.subject.get('x')", "of the person", None),
+    ("f.recipient_id", "ads", None),
+    ("f.recipient_roles", ("broker", "partner"), None),
+    ("f.recipient_country", "US", None),
+    ("f.recipient.get('x')", "of the recipient", None),
+    ("f.resource_id", "r-1", None),
+    ("f.collected_at_us", NOW_US - 1, None),
+    ("f.collected_for", ("marketing",), None),
+    ("f.collected_on", "consent", None),
+    ("f.resource.get('x')", "of the record", None),
+    ("f.context.get('x')", "of the context", None),
+    ("f.signal.get('x')", "of the signal", None),
+    ("f.action", "contact", BARE.action),
+    ("f.channel", "email", BARE.channel),
+    ("f.now_us", NOW_US, NOW_US),
+    ("f.purpose.path", "marketing", "marketing"),
+    ("f.leaf.path", "customer.email", "customer.email"),
+    ("f.basis", "consent", "consent"),
+]
+
+
+@pytest.mark.parametrize(("fact", "said", "unsaid"), FACTS)
 def test_condition_sees_what_was_said_and_what_was_not(
     fact: str, said: object, unsaid: object
 ) -> None:
     assert holds(f"{fact} == {said!r}", WHOLE)
     assert holds(f"{fact} == {unsaid!r}", BARE)
     assert not holds(f"{fact} == 'something else'", WHOLE)
+
+
+@pytest.mark.parametrize(("fact", "said", "unsaid"), FACTS)
+def test_use_that_is_ready_shows_conditions_the_same_facts(
+    fact: str, said: object, unsaid: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Decision:
+        raise AssertionError("the thorough way was taken")
+
+    for asked, value in ((WHOLE, said), (BARE, unsaid)):
+        code = Code()
+        rules = [permit(condition=code.add(f"2 if {fact} == {value!r} else 0"))]
+        linked = link(program(rules, code=code, attributes=OPTIONAL))
+        for _ in range(3):
+            assert evaluate(linked, asked, FakeView(), NOW_US).effect is Effect.PERMIT
+        with monkeypatch.context() as patch:
+            patch.setattr(deciding, "_decide_thoroughly", fail)
+            assert evaluate(linked, asked, FakeView(), NOW_US).effect is Effect.PERMIT
+
+
+@pytest.mark.parametrize(
+    ("kinds", "recipient", "is_matched"),
+    [
+        (["recipient"], Recipient(id="x"), True),
+        (["recipient"], Recipient(id="y"), False),
+        (["recipient"], Recipient(country="x"), None),
+        (["role"], Recipient(roles=frozenset({"x", "y"})), True),
+        (["role"], Recipient(roles=frozenset({"y"})), False),
+        (["role"], Recipient(id="x"), None),
+        (["country"], Recipient(country="x"), True),
+        (["country"], Recipient(country="y"), False),
+        (["country"], Recipient(id="x"), None),
+        (["role", "country"], Recipient(roles=frozenset({"y"}), country="x"), True),
+        (["recipient", "country"], Recipient(id="y"), None),
+        (["recipient", "role"], Recipient(id="y", roles=frozenset({"y"})), False),
+        (["anyone"], Recipient(id="y"), True),
+        (["recipient"], None, None),
+    ],
+)
+def test_recipient_matches_is_ruled_out_or_cannot_be_told(
+    kinds: list[str], recipient: Recipient | None, is_matched: bool | None
+) -> None:
+    parties = tuple(Party(kind, "" if kind == "anyone" else "x") for kind in kinds)
+    asked = request(action="share", recipient=recipient)
+    # A permit takes what is certain, a forbid what is possible.
+    permits = answers(program([permit(recipients=parties)]), asked)
+    bans = answers(program([permit(), rule(RuleKind.FORBID, recipients=parties)]), asked)
+    assert {one.effect is Effect.PERMIT for one in permits} == {is_matched is True}
+    assert {one.effect is Effect.DENY for one in bans} == {is_matched is not False}
+
+
+def test_named_party_without_a_name_is_any_of_its_kind() -> None:
+    anybody = (Party("service", ""),)
+    asked = request(action="share", recipient=Recipient(id="y"))
+    bans = answers(program([permit(), rule(RuleKind.FORBID, recipients=anybody)]), asked)
+    assert {one.effect for one in bans} == {Effect.DENY}  # a recipient's kind is not told
+
+
+def test_messages_name_the_field_and_what_may_stand_in_it() -> None:
+    linked = link(program([permit()]))
+    asked = request(principal=Principal(id="", kind="robot"), resource=Resource(collected_at_us=-1))
+    with pytest.raises(RequestError) as caught:
+        evaluate(linked, asked, FakeView(), NOW_US)
+    assert [(one.field, one.code, one.message) for one in caught.value.violations] == [
+        ("principal.id", "required", "`principal.id` must not be empty"),
+        ("principal.type", "unknown_value", "'robot' is none of agent, job, person, service"),
+        ("resource.collected_at", "out_of_range", "the time is outside the years 1970 to 9999"),
+    ]
 
 
 @pytest.mark.parametrize("owner", OWNERS)
