@@ -313,7 +313,7 @@ def test_replay_says_what_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[
         sidecar.application.ledger.erase("bob", with_rights=True)  # type: ignore[union-attr]
     words = ("--state", str(sidecar.state), "--decision-id", decision)
     erased = run(capsys, "replay", *words)
-    for kept in (sidecar.state / "policies").iterdir():
+    for kept in filter(Path.is_dir, (sidecar.state / "policies").iterdir()):
         kept.rename(kept.with_name("0" * 64))
     no_set = run(capsys, "replay", *words)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -222,3 +224,20 @@ def test_time_limit_is_that_of_one_compilation(monkeypatch: pytest.MonkeyPatch) 
 
     used = compile_child.resource.getrusage(compile_child.resource.RUSAGE_SELF)
     assert 6 <= limits[0] - int(used.ru_utime + used.ru_stime) <= 8
+
+
+def test_memory_of_a_child_is_not_that_of_its_large_parent() -> None:
+    """Else every child of a sidecar that has grown would leave after its first answer."""
+    child = (
+        "import sys; from consentry.pdp import compile_child; print(compile_child._peak_bytes())"
+    )
+    parent = (
+        "import subprocess, sys\n"
+        "held = bytearray(300 * 1024 * 1024)\n"
+        "held[::4096] = b'1' * len(held[::4096])\n"
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", parent], capture_output=True, text=True, check=True
+    )
+    assert 0 < int(done.stdout) < 200 * 1024 * 1024
