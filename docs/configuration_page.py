@@ -44,7 +44,8 @@ def configuration_page(made: str) -> str:
 def rows(table: Table) -> Iterator[str]:
     """One row a setting."""
     for key, field in table.section.model_fields.items():
-        default = "required" if field.is_required() else f"`{shown(field.default)}`"
+        usual = field.get_default(call_default_factory=True)
+        default = "required" if field.is_required() else f"`{shown(usual)}`"
         row = f"| `{key}` | {default} | {allowed(table.section, key)} | {field.description} |"
         if table.variables:
             row += f" `{variable(table.variables, key)}` |"
@@ -58,6 +59,8 @@ def shown(value: object) -> str:
             return "none"
         case bool():
             return str(value).lower()
+        case dict() if not value:
+            return "{}"
         case tuple():
             return json.dumps([plain(entry) for entry in value])
         case int() | float():
