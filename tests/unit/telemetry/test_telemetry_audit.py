@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from consentry.telemetry.audit.files import FileSink
 from consentry.telemetry.audit.keys import AuditKey
-from consentry.telemetry.audit.log import AuditLog
+from consentry.telemetry.audit.log import AuditLog, RejectedError
 from consentry.telemetry.audit.record import Facts, QuestionDetail, RecordWriter, Telling
 from tests.support.audit import KEY, NOW_US, FixedKeys, MemorySink, audit_log, fields
 
@@ -136,6 +136,29 @@ def test_closing_does_not_wait_for_a_sink_that_hangs() -> None:
 
     assert log.dropped.value() == 5
     release.set()
+
+
+def test_late_rejection_after_closing_is_not_counted_again() -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    writers = []
+
+    class LateSink(MemorySink):
+        def write(self, lines: Sequence[bytes], stored: Callable[[int], None]) -> None:
+            writers.append(threading.current_thread())
+            entered.set()
+            release.wait()
+            raise RejectedError(1)
+
+    log = audit_log(LateSink())
+    append(log, 3)
+    log.start(interval_s=0.001)
+    entered.wait()
+    log.close(timeout_s=0.01)
+    release.set()
+    writers[0].join()
+
+    assert (log.written.value(), log.dropped.value()) == (0, 3)
 
 
 def test_record_that_cannot_be_told_is_counted_as_dropped(

@@ -246,6 +246,8 @@ class AuditLog(Account):
         try:
             self._sink.write(group.lines[group.done_count :], stored)
         except RejectedError as problem:
+            if self._is_given_up:
+                return
             numbers = group.left()
             lost_count = min(problem.count, len(numbers))
             self.written.add(len(numbers) - lost_count)
