@@ -12,8 +12,10 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from consentry.server.otlp import OtlpLogSink
+from consentry.telemetry.audit.log import AuditLog
 from consentry.v1 import authorization_pb2 as wire
 from consentry.v1 import authorization_pb2_grpc, decision_pb2
 from tests.support.audit import audit_log, fields, records_of
@@ -178,8 +180,7 @@ def collector() -> Iterator[Collector]:
 def test_what_a_collector_rejects_is_dropped_and_told(collector: Collector) -> None:
     sink = OtlpLogSink(collector.address, None, version="1")
     log = audit_log(sink)
-    for number in range(5):
-        log.append(fields(), 1_767_225_600_000_001, f"d{number}", 7, "", False)
+    append(log, 5)
     collector.rejects = 2
     log.close()
 
@@ -188,6 +189,91 @@ def test_what_a_collector_rejects_is_dropped_and_told(collector: Collector) -> N
     assert len(decisions) == log.written.value() == 3
     assert log.dropped.value() == 2
     assert [(gap["dropped"], gap["from"], gap["to"]) for gap in gaps] == [(2, 1, 5)]
+
+
+def append(log: AuditLog, count: int = 1, **changed: Any) -> None:
+    for number in range(count):
+        log.append(fields(**changed), 1_767_225_600_000_001, f"d{number}", 7, "", False)
+
+
+def status(code: grpc.StatusCode, *details: Any) -> status_pb2.Status:
+    made = status_pb2.Status(code=code.value[0], message="no")
+    for detail in details:
+        made.details.add().Pack(detail)
+    return made
+
+
+def seqs(collector: Collector) -> list[int]:
+    return [record["seq"] for record in collector.records if record["event"] == "decision"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.INTERNAL,
+    ],
+)
+def test_group_that_is_refused_for_good_is_dropped_and_the_next_is_stored(
+    code: grpc.StatusCode, collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = OtlpLogSink(collector.address, None, version="1")
+    log = audit_log(sink)
+    append(log, 3)
+    collector.refusals = [status(code)]
+    assert log.drain()
+    append(log)
+    log.close()
+
+    assert log.dropped.value() == 3
+    assert log.written.value() == 1
+    assert seqs(collector) == [4]
+    gaps = [record for record in collector.records if record["event"] == "gap"]
+    assert [(gap["dropped"], gap["from"], gap["to"]) for gap in gaps] == [(3, 1, 3)]
+    assert caplog.messages == ["audit_records_rejected"]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        status(grpc.StatusCode.UNAVAILABLE),
+        status(grpc.StatusCode.ABORTED),
+        status(grpc.StatusCode.RESOURCE_EXHAUSTED, error_details_pb2.RetryInfo()),
+    ],
+    ids=["unavailable", "aborted", "exhausted_for_now"],
+)
+def test_group_that_is_refused_for_now_is_sent_again(
+    refusal: status_pb2.Status, collector: Collector
+) -> None:
+    log = audit_log(OtlpLogSink(collector.address, None, version="1"))
+    append(log, 3)
+    collector.refusals = [refusal]
+
+    assert not log.drain()
+    assert log.waiting_count() == 3
+    log.close()
+
+    assert seqs(collector) == [1, 2, 3]
+    assert (log.written.value(), log.dropped.value()) == (3, 0)
+
+
+def test_much_is_sent_in_pieces_that_a_collector_takes_and_a_piece_is_refused_alone(
+    collector: Collector,
+) -> None:
+    log = audit_log(OtlpLogSink(collector.address, None, version="1"))
+    append(log, 512, data=tuple(f"customer.place.number_{n}" for n in range(400)))
+    collector.refusals = [status(grpc.StatusCode.INVALID_ARGUMENT)]
+    log.close()
+
+    assert len(collector.sizes) > 4
+    assert max(collector.sizes) < 4 * 1024 * 1024
+    assert 0 < log.dropped.value() < 512 / 4
+    assert seqs(collector) == list(range(log.dropped.value() + 1, 513))
+    assert log.written.value() + log.dropped.value() == 512
 
 
 def test_nothing_of_opentelemetry_is_loaded_where_it_is_off() -> None:

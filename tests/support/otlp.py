@@ -11,6 +11,8 @@ from typing import Any
 
 import grpc
 from google.protobuf.json_format import MessageToDict
+from google.rpc import status_pb2
+from grpc_status import rpc_status
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.common.v1 import common_pb2
@@ -20,13 +22,18 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 class Collector(
     trace_service_pb2_grpc.TraceServiceServicer, logs_service_pb2_grpc.LogsServiceServicer
 ):
-    """What came; `rejects` of the next group of records are refused."""
+    """What came; `rejects` of the next group of records are refused.
+
+    `refusals` answer the next groups of records, one each; `sizes` are those of all groups.
+    """
 
     def __init__(self) -> None:
         self.address = ""
         self.spans: list[trace_pb2.Span] = []
         self.records: list[dict[str, Any]] = []
         self.rejects = 0
+        self.refusals: list[status_pb2.Status] = []
+        self.sizes: list[int] = []
         self.raw = b""
         self._moved = threading.Condition()
 
@@ -39,6 +46,9 @@ class Collector(
                         for scope in resource.scope_spans:
                             self.spans += scope.spans
                     return trace_service_pb2.ExportTraceServiceResponse()
+                self.sizes.append(request.ByteSize())
+                if self.refusals:
+                    context.abort_with_status(rpc_status.to_status(self.refusals.pop(0)))
                 return self._take(request)
             finally:
                 self._moved.notify_all()

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, TextIO
 
-from consentry.telemetry.audit.stream import pieces_of, write_all
+from consentry.telemetry.audit.stream import ATOMIC_BYTES, pieces_of, write_all
 
 CAPACITY: Final = 4_096
 """Lines that wait."""
@@ -99,8 +99,8 @@ def _writer_to(stream: TextIO) -> Callable[[str], None]:
         # that lock when it leaves. In pieces, because the decision log and other workers may write
         # to the same pipe.
         lines = text.encode("ascii", "backslashreplace").splitlines(keepends=True)
-        for piece, _ in pieces_of(lines):
-            write_all(descriptor, piece)
+        for piece in pieces_of(lines, ATOMIC_BYTES):
+            write_all(descriptor, b"".join(piece))
 
     return write_lines
 

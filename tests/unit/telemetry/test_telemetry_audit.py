@@ -148,7 +148,7 @@ def test_late_rejection_after_closing_is_not_counted_again() -> None:
             writers.append(threading.current_thread())
             entered.set()
             release.wait()
-            raise RejectedError(1)
+            raise RejectedError(1, 3)
 
     log = audit_log(LateSink())
     append(log, 3)
@@ -263,6 +263,26 @@ def test_group_that_a_stream_took_in_part_is_not_offered_again() -> None:
     log.drain()
 
     assert sink.numbers() == [1, 2, 3, 4]
+
+
+def test_rejection_loses_no_more_than_it_covers() -> None:
+    class PickySink(MemorySink):
+        def write(self, lines: Sequence[bytes], stored: Callable[[int], None]) -> None:
+            if b'"seq":3,' in lines[0]:
+                raise RejectedError(2, 2)
+            super().write(lines[:2], stored)
+            if len(lines) > 2:
+                self.write(lines[2:], stored)
+
+    sink = PickySink()
+    log = audit_log(sink)
+    append(log, 6)
+
+    assert log.drain()
+    assert sink.numbers() == [1, 2, 5, 6]
+    assert (log.written.value(), log.dropped.value(), log.waiting_count()) == (4, 2, 0)
+    gaps = [record for record in sink.stored if record["event"] == "gap"]
+    assert gaps == [{"event": "gap", "dropped": 2, "from": 3, "to": 4}]
 
 
 def test_new_key_is_told_to_the_sink_and_names_the_person_anew() -> None:

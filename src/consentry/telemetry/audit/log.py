@@ -33,11 +33,12 @@ GROUP_SIZE: Final = 512
 
 
 class RejectedError(Exception):
-    """The sink took a group but for `count` of its lines for good, and does not say which."""
+    """Of the next `among` lines `count` are lost for good, the rest are stored; not said which."""
 
-    def __init__(self, count: int) -> None:
-        super().__init__(count)
+    def __init__(self, count: int, among: int) -> None:
+        super().__init__(count, among)
         self.count: Final = count
+        self.among: Final = among
 
 
 class Sink(Protocol):
@@ -56,7 +57,7 @@ class Sink(Protocol):
 
         Raises:
             OSError: those that were not said to be stored are not, and will be offered again.
-            RejectedError: some are lost; none is offered again.
+            RejectedError: some are lost; those behind them are offered at once.
         """
         ...
 
@@ -97,8 +98,14 @@ class Group:
         self.numbers.append(number)
 
     def left(self) -> list[int]:
-        """Numbers of the records not stored yet."""
+        """Numbers of the records not done with yet."""
         return [number for number in self.numbers[self.done_count :] if number]
+
+    def take(self, count: int) -> list[int]:
+        """Be done with `count` more lines; numbers of the records among them."""
+        begin = self.done_count
+        self.done_count += count
+        return [number for number in self.numbers[begin : self.done_count] if number]
 
 
 class AuditLog(Account):
@@ -237,22 +244,22 @@ class AuditLog(Account):
 
     def _offer(self, group: Group) -> None:
         def stored(count: int) -> None:
-            if self._is_given_up:  # what was given up is counted already
-                return
-            begin = group.done_count
-            group.done_count += count
-            self.written.add(sum(map(bool, group.numbers[begin : group.done_count])))
+            if not self._is_given_up:  # what was given up is counted already
+                self.written.add(len(group.take(count)))
 
-        try:
-            self._sink.write(group.lines[group.done_count :], stored)
-        except RejectedError as problem:
-            if self._is_given_up:
+        while lines := group.lines[group.done_count :]:
+            try:
+                self._sink.write(lines, stored)
+            except RejectedError as problem:
+                if self._is_given_up:
+                    return
+                numbers = group.take(problem.among)
+                lost_count = min(problem.count, len(numbers))
+                self.written.add(len(numbers) - lost_count)
+                if lost_count:
+                    self._drop(numbers, lost_count)
+            else:
                 return
-            numbers = group.left()
-            lost_count = min(problem.count, len(numbers))
-            self.written.add(len(numbers) - lost_count)
-            if lost_count:
-                self._drop(numbers, lost_count)
 
     def _note_failure(self, problem: Exception) -> None:
         if not self.is_failing:

@@ -26,9 +26,9 @@ class StreamSink:
 
     def write(self, lines: Sequence[bytes], stored: Callable[[int], None]) -> None:
         """Write all lines; those of a piece that a pipe takes whole are told together."""
-        for piece, count in pieces_of(lines):
-            write_all(self._descriptor, piece)
-            stored(count)
+        for piece in pieces_of(lines, ATOMIC_BYTES):
+            write_all(self._descriptor, b"".join(piece))
+            stored(len(piece))
 
     def tend(self, now_us: int) -> None:  # noqa: ARG002 - as of any sink
         """Only the keys."""
@@ -38,18 +38,18 @@ class StreamSink:
         """Nothing: the stream is not ours."""
 
 
-def pieces_of(lines: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Whole lines joined to pieces of at most `ATOMIC_BYTES`, and how many; a longer line alone."""
+def pieces_of(lines: Sequence[bytes], max_bytes: int) -> Iterator[Sequence[bytes]]:
+    """Lines in order, in pieces of at most `max_bytes`; a longer line alone."""
     piece: list[bytes] = []
     size = 0
     for line in lines:
-        if piece and size + len(line) > ATOMIC_BYTES:
-            yield b"".join(piece), len(piece)
+        if piece and size + len(line) > max_bytes:
+            yield piece
             piece, size = [], 0
         piece.append(line)
         size += len(line)
     if piece:
-        yield b"".join(piece), len(piece)
+        yield piece
 
 
 def write_all(descriptor: int, raw: bytes) -> None:
