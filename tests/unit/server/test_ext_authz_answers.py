@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from google.protobuf.json_format import MessageToDict
@@ -15,7 +15,7 @@ from consentry.pdp.errors import NotReadyError
 from consentry.server.callers import Caller, Identity, Right
 from consentry.server.calls import NO_CALL, Call
 from consentry.server.ext_authz.answers import answer_decision, answer_refusal
-from consentry.server.ext_authz.asked import ClaimsPlace
+from consentry.server.ext_authz.asked import AskedRequest, ClaimsPlace
 from consentry.server.ext_authz.mapping import RouteMapping
 from consentry.server.ext_authz.methods import ExtAuthzMethods
 from consentry.server.ext_authz.refusals import Refusal, prefers_html, write_refusal
@@ -147,6 +147,15 @@ def test_a_page_escapes_what_it_shows() -> None:
     assert "&lt;i&gt;" in body
 
 
+ROOT = RouteMapping(
+    [
+        RouteTexts(
+            name="r", path="/", parts={"action": ("read",), "data": ("a",), "principal": ("p",)}
+        )
+    ]
+)
+
+
 class Failing:
     def __init__(self, problem: Exception) -> None:
         self.problem = problem
@@ -169,10 +178,8 @@ class Failing:
     ],
 )
 def test_no_failure_is_a_permission(problem: Exception, status: int, code: int) -> None:
-    parts = {"action": ("read",), "data": ("a",), "principal": ("p",)}
-    mapping = RouteMapping([RouteTexts(name="r", path="/", parts=parts)])
     metrics = Metrics()
-    methods = ExtAuthzMethods(Failing(problem), mapping, ClaimsPlace(), metrics)
+    methods = ExtAuthzMethods(Failing(problem), ROOT, ClaimsPlace(), metrics)
     message = wire.CheckRequest()
     message.attributes.request.http.path = "/"
 
@@ -184,6 +191,55 @@ def test_no_failure_is_a_permission(problem: Exception, status: int, code: int) 
     outcome = "invalid" if status == 400 else "unavailable"
     counted = {key: count for key, count in metrics.proxy_requests.series() if count}
     assert counted == {(outcome,): 1}
+
+
+class BrokenMapping(RouteMapping):
+    """One whose questions cannot be found: a bug."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+
+    def find(self, asked: AskedRequest) -> NoReturn:
+        raise RuntimeError("secret")
+
+
+class Nonsense(Failing):
+    """Answers what is no answer."""
+
+    def check_bytes(
+        self, raw: bytes, *, correlation_id: str = "", at_least: int = 0, caller: str = ""
+    ) -> bytes:
+        return b"\xff"
+
+
+@pytest.mark.parametrize("mapping", [BrokenMapping(), ROOT], ids=["mapping", "answer"])
+def test_what_breaks_before_or_after_the_decision_is_no_permission(
+    mapping: RouteMapping, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics = Metrics()
+    methods = ExtAuthzMethods(Nonsense(RuntimeError()), mapping, ClaimsPlace(), metrics)
+    message = wire.CheckRequest()
+    message.attributes.request.http.path = "/"
+    message.attributes.request.http.headers["accept"] = "text/html"
+
+    response = methods.check(message, NO_CALL)
+
+    assert response.WhichOneof("http_response") == "denied_response"
+    assert (response.denied_response.status.code, response.status.code) == (500, 13)
+    assert response.denied_response.body.startswith("<!doctype html>"), "as the client likes it"
+    assert {key: n for key, n in metrics.proxy_requests.series() if n} == {("unavailable",): 1}
+    assert [record.getMessage() for record in caplog.records] == ["call_failed"]
+    assert "secret" not in f"{response}{caplog.text}"
+
+
+def test_bytes_that_are_no_request_are_no_permission() -> None:
+    methods = ExtAuthzMethods(Failing(RuntimeError()), ROOT, ClaimsPlace(), Metrics())
+    (behaviour,) = methods.behaviours().values()
+
+    response = wire.CheckResponse.FromString(behaviour(b"\xff", NO_CALL))
+
+    assert response.WhichOneof("http_response") == "denied_response"
+    assert (response.denied_response.status.code, response.status.code) == (400, 3)
 
 
 def test_a_proxy_that_may_not_ask_gets_no_permission() -> None:

@@ -5,15 +5,17 @@ The question goes to the decision point as any other: its cache, its counters an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
+from google.protobuf.message import DecodeError
 from google.rpc import code_pb2
 
 from consentry.envoy.v3 import external_auth_pb2 as wire
 from consentry.server.admission import admitted
 from consentry.server.callers import NotPermittedError
-from consentry.server.calls import MAX_CORRELATION_ID, Call, RawBehaviour, typed
+from consentry.server.calls import MAX_CORRELATION_ID, Call, RawBehaviour
 from consentry.server.errors import status_of
 from consentry.server.ext_authz.answers import answer_decision, answer_refusal
 from consentry.server.ext_authz.asked import AskedRequest, ClaimsPlace, read_asked
@@ -43,6 +45,7 @@ _OUTCOMES: Final[dict[int, str]] = {
 OUTCOMES: Final = frozenset({_PERMIT, _UNMAPPED, *_OUTCOMES.values()})
 """Labels of the requests that are counted."""
 _REQUEST_ID: Final = "x-request-id"
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 _CALLERS_FAULT: Final = frozenset({code_pb2.INVALID_ARGUMENT, code_pb2.RESOURCE_EXHAUSTED})
 
 
@@ -61,38 +64,58 @@ class ExtAuthzMethods:
 
     def behaviours(self) -> dict[str, RawBehaviour]:
         """By full method name."""
-        return {CHECK_METHOD: typed(wire.CheckRequest, self.check)}
+        return {CHECK_METHOD: self.check_bytes}
+
+    def check_bytes(self, raw: bytes, call: Call) -> bytes:
+        """As `check`; bytes that are no request are refused as well."""
+        try:
+            message = wire.CheckRequest.FromString(raw)
+        except DecodeError:
+            refused = self._refuse(Refusal(HTTPStatus.BAD_REQUEST, QUESTION_REFUSED), _NO_HEADERS)
+            return refused.SerializeToString()
+        return self.check(message, call).SerializeToString()
 
     def check(self, message: wire.CheckRequest, call: Call) -> wire.CheckResponse:
-        """Whether the request may go on; never raises what a proxy could take for a yes."""
-        asked = read_asked(message, self._place)
-        question = self._mapping.find(asked)
-        if isinstance(question, Unmapped):
-            is_ambiguous = question.reason == PATH_AMBIGUOUS
-            status = HTTPStatus.BAD_REQUEST if is_ambiguous else HTTPStatus.FORBIDDEN
-            return self._refuse(Refusal(status, question.reason), asked)
+        """Whether the request may go on; whatever breaks on the way to an answer is a denial, for
+        a proxy might take an error for a yes.
+        """
+        headers = _NO_HEADERS
         try:
-            raw = self._decider.check_bytes(
-                admitted(encode_question(question), call.caller),
-                correlation_id=_correlation_id(asked),
-                caller=call.caller.identity.name,
-            )
+            asked = read_asked(message, self._place)
+            headers = asked.headers
+            question = self._mapping.find(asked)
+            if isinstance(question, Unmapped):
+                return self._refuse(_refusal_of_unmapped(question), headers)
+            return self._answer(encode_question(question), asked, call)
         except NotPermittedError as problem:
-            # The proxy itself may not ask this. Not raised: it might take an error for a yes.
+            # The proxy itself may not ask this.
             self._metrics.callers_refused.cell(problem.cause.value).add()
-            return self._refuse(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE), asked)
+            return self._refuse(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE), headers)
         except Exception as problem:  # noqa: BLE001  # logged if it is a bug; the proxy gets an answer
-            return self._refuse(_refusal_of(problem), asked)
+            return self._refuse(_refusal_of(problem), headers)
+
+    def _answer(self, question: bytes, asked: AskedRequest, call: Call) -> wire.CheckResponse:
+        raw = self._decider.check_bytes(
+            admitted(question, call.caller),
+            correlation_id=_correlation_id(asked),
+            caller=call.caller.identity.name,
+        )
         answer = answers.CheckResponse.FromString(raw)
         response = answer_decision(answer, asked.headers)
         is_permit = answer.effect == shapes.EFFECT_PERMIT
         self._count[_PERMIT if is_permit else _OUTCOMES[response.denied_response.status.code]]()
         return response
 
-    def _refuse(self, refusal: Refusal, asked: AskedRequest) -> wire.CheckResponse:
+    def _refuse(self, refusal: Refusal, client_headers: Mapping[str, str]) -> wire.CheckResponse:
         is_unmapped = refusal.status is HTTPStatus.FORBIDDEN
         self._count[_UNMAPPED if is_unmapped else _OUTCOMES[refusal.status]]()
-        return answer_refusal(refusal, asked.headers)
+        return answer_refusal(refusal, client_headers)
+
+
+def _refusal_of_unmapped(unmapped: Unmapped) -> Refusal:
+    is_ambiguous = unmapped.reason == PATH_AMBIGUOUS
+    status = HTTPStatus.BAD_REQUEST if is_ambiguous else HTTPStatus.FORBIDDEN
+    return Refusal(status, unmapped.reason)
 
 
 def _refusal_of(problem: Exception) -> Refusal:
