@@ -116,10 +116,12 @@ def test_one_item_that_the_caller_may_not_ask_spoils_no_other() -> None:
     items = {"evaluations": [request("analytics"), request()]}
     with asked(CALLERS) as world:
         status, _, told = post(world, "evaluations", items, "reporter")
+        counted = dict(world.metrics.callers_refused.series())
 
     assert status == 200
     assert [each["decision"] for each in told["evaluations"]] == [True, False]
     assert told["evaluations"][1]["context"]["error"]["status"] == 403
+    assert counted[("purpose",)] == 1
 
 
 def test_a_bound_caller_asks_as_itself_only() -> None:

@@ -75,7 +75,7 @@ def test_a_question_that_may_not_be_asked_spoils_no_other_of_a_batch(world: Worl
 
     assert [r.WhichOneof("result") for r in results] == ["response", "error", "response"]
     assert results[1].error.code == DENIED.value[0]
-    assert "consentry_callers_refused_total" in world.metrics.expose("")[0].decode()
+    assert dict(world.metrics.callers_refused.series())[("purpose",)] == 1
 
 
 def test_a_question_that_may_not_be_asked_ends_no_stream(world: World) -> None:
@@ -89,6 +89,7 @@ def test_a_question_that_may_not_be_asked_ends_no_stream(world: World) -> None:
 
     assert [a.WhichOneof("result") for a in answers] == ["response", "error", "response"]
     assert answers[1].error.code == DENIED.value[0]
+    assert dict(world.metrics.callers_refused.series())[("purpose",)] == 1
 
 
 @pytest.mark.parametrize(

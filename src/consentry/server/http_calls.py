@@ -71,7 +71,7 @@ class HttpFault(Exception):  # noqa: N818 (nothing of ours went wrong)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpCall:
     """One call: its body, who makes it, and its name for the call (empty where it cannot stand in a
-    log).
+    log). `note_refusal` is told of what its caller may not ask, where that does not end the call.
     """
 
     body: bytes
@@ -79,6 +79,7 @@ class HttpCall:
     query: Mapping[str, str]
     caller: Caller
     correlation_id: str = ""
+    note_refusal: Callable[[NotPermittedError], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,7 @@ class HttpCalls:
             query=request.query_params,
             caller=caller,
             correlation_id="" if find_text_fault(name, MAX_CORRELATION_ID) else name,
+            note_refusal=self._gate.note_refusal,
         )
         pool = self._pools.wait if method.may_wait else self._pools.check
         try:

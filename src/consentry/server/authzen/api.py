@@ -143,6 +143,8 @@ class AuthzenApi:
         except NotReadyError:
             raise  # concerns all of them
         except Exception as problem:  # noqa: BLE001  # told there, logged if it is a bug
+            if isinstance(problem, NotPermittedError):
+                call.note_refusal(problem)
             fault = fault_of(problem, "evaluations")
             return tell_item_fault(fault.status, fault.message)
 
