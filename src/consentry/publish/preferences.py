@@ -254,8 +254,9 @@ def render_preferences(
     revision: int,
     alternates: Sequence[tuple[str, str]],
     can_leave: bool,
+    name: str = "",
 ) -> str:
-    """The page as HTML: no script, nothing fetched."""
+    """The page as HTML: no script, nothing fetched; `name` is what it calls the person."""
     mission = program.mission
     return render_page(
         "preferences.html.j2",
@@ -269,12 +270,16 @@ def render_preferences(
         revision=revision,
         alternates=alternates,
         can_leave=can_leave,
+        name=name,
         digest=program.digest,
     )
 
 
-def render_message(wording: Wording, key: str, *, link: str = "") -> str:
-    """A short page that says what is the matter: `pref_<key>_title` and `pref_<key>_text`."""
+def render_message(wording: Wording, key: str, *, link: str = "", leave_token: str = "") -> str:
+    """A short page that says what is the matter: `pref_<key>_title` and `pref_<key>_text`.
+
+    `leave_token` is what the form carries that ends the session; empty: there is no such form.
+    """
     return render_page(
         "message.html.j2",
         style="preferences.css",
@@ -282,4 +287,5 @@ def render_message(wording: Wording, key: str, *, link: str = "") -> str:
         phrase=wording.phrase,
         key=key,
         link=link,
+        leave_token=leave_token,
     )

@@ -339,6 +339,38 @@ def test_nobody_sees_the_page_of_another(world: PageWorld) -> None:
         assert other.ask("GET", path, {"cookie": cookie})[0] == status
 
 
+@pytest.mark.parametrize("is_signed_in", [True, False])
+def test_a_link_of_another_person_takes_nobodys_place(world: PageWorld, is_signed_in: bool) -> None:
+    visit = Visit(world, f"seated-{is_signed_in}")
+    link = world.link("sender").partition(world.node.http)[2]
+    own = world.link(f"seated-{is_signed_in}").partition(world.node.http)[2]
+    sent = {"cookie": visit.cookie if is_signed_in else ""}
+
+    status, headers, page = visit.ask("GET", link, sent)
+
+    assert (status, "set-cookie" in headers) == ((409, False) if is_signed_in else (303, True))
+    assert ('action="/preferences/leave"' in page) is is_signed_in
+    assert visit.ask("GET", own, sent)[0] == 303
+
+
+def test_who_follows_the_link_of_another_may_sign_out_there(
+    world: PageWorld, browser: Browser
+) -> None:
+    page = opened(browser)
+    page.goto(world.link("first"))
+    page.goto(world.link("second"))
+    found = axe_violations(page)
+    page.get_by_role("button", name="Sign out").click()
+    answer = page.goto(world.link("second", "--name", "Second <b>"))
+
+    assert found == []
+    assert answer is not None
+    assert answer.status == 200
+    page.get_by_text("These are the choices of Second <b>.").wait_for()
+    press(page, EMAIL, "Allow")
+    page.get_by_text("These are the choices of Second <b>.").wait_for()
+
+
 def test_the_page_is_kept_nowhere_and_framed_nowhere(world: PageWorld) -> None:
     visit = Visit(world, "careful")
     _, headers, page = visit.ask("GET", "/preferences", {"cookie": visit.cookie})

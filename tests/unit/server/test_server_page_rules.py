@@ -90,6 +90,7 @@ def test_every_change_of_a_link_is_noticed() -> None:
         {"sub": "ada", "exp": NOW_S + 60},
         {"sub": "", "aud": LINK, "exp": NOW_S + 60},
         {"sub": "ada", "aud": LINK, "exp": "later"},
+        {"sub": "ada", "aud": LINK, "exp": NOW_S + 60, "name": 7},
     ],
 )
 def test_a_link_without_person_audience_or_end_opens_nothing(claims: dict[str, object]) -> None:
@@ -168,6 +169,21 @@ def test_a_session_goes_on_while_it_is_used_and_ends_in_time() -> None:
     assert known.find(request(headers=(("cookie", cookie),))) == visitor
     clock.s += 2
     assert known.find(request(headers=(("cookie", cookie),))) is None
+
+
+def test_a_session_keeps_the_name_of_its_link() -> None:
+    known = visitors()
+    named = Grant(data_subject_id="ada", expires_at_s=NOW_S + 60, name="Ada แอดา")
+    visitor = known.open_link(KEYS.sign(LINK, named))
+    assert visitor is not None
+    answer = Response()
+    known.keep(visitor, answer)
+
+    found = known.find(request(headers=(("cookie", cookie_of(answer)[0]),)))
+    assert found is not None
+    assert found.name == "Ada แอดา"
+    too_long = Grant(data_subject_id="ada", expires_at_s=NOW_S + 60, name="a" * 10_000)
+    assert known.open_link(KEYS.sign(LINK, too_long)) is None
 
 
 def test_no_session_is_longer_than_the_longest() -> None:

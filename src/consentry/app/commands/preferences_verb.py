@@ -19,8 +19,8 @@ examples:
       --url https://privacy.example.com --valid 7d
 
 A link opens one person's page until it is over; whoever has it can choose for that person. It is a
-JSON Web Token (HS256) with sub, aud `consentry-preferences` and exp, so that any library makes one
-with a line of the key file. Take a line away and its links are over.
+JSON Web Token (HS256) with sub, aud `consentry-preferences`, exp and, if you like, name, so that
+any library makes one with a line of the key file. Take a line away and its links are over.
 
 """
 _UNITS_S: Final = {"m": 60, "h": 3_600, "d": 86_400}
@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     link.add_argument(
         "--valid", default="7d", metavar="TIME", help="how long, such as 30m, 12h, 7d (default: 7d)"
     )
+    link.add_argument("--name", default="", metavar="NAME", help="what the page calls the person")
     link.add_argument("--language", metavar="TAG", help="of the page (default: the browser's)")
     return parser
 
@@ -82,7 +83,11 @@ def _make_link(options: argparse.Namespace) -> int:
     if length is None:
         raise ValueError("--valid is a number and m, h or d, such as 7d")
     valid_s = int(length[1]) * _UNITS_S[length[2]]
-    grant = Grant(data_subject_id=options.subject, expires_at_s=int(time.time()) + valid_s)
+    grant = Grant(
+        data_subject_id=options.subject,
+        expires_at_s=int(time.time()) + valid_s,
+        name=options.name,
+    )
     query = {"link": read_page_keys(options.keys).sign(LINK, grant)}
     if options.language:
         query["language"] = options.language

@@ -1,9 +1,10 @@
 """The secrets behind links, sessions and forms of the preference page.
 
 A link is a JSON Web Token (RFC 7519) with HMAC-SHA-256, so that a shop makes links with whatever
-library it has: `sub` is the data subject's id, `aud` is `consentry-preferences`, `exp` its end. The
-key file holds one secret a line, the text as it stands: the first signs, all are believed, so that
-a key is changed without breaking links that are out.
+library it has: `sub` is the data subject's id, `aud` is `consentry-preferences`, `exp` its end, and
+`name`, where it is there, what the page calls the person. The key file holds one secret a line, the
+text as it stands: the first signs, all are believed, so that a key is changed without breaking
+links that are out.
 
 The library comes with the extra `jwt` and is loaded when it is needed.
 """
@@ -34,11 +35,15 @@ class PageKeyError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a token says: whose page it opens, since when (sessions) and until when."""
+    """What a token says: whose page it opens, since when (sessions) and until when.
+
+    `name` is what the page calls the person; empty: nothing.
+    """
 
     data_subject_id: str
     expires_at_s: int
     begun_at_s: int = 0
+    name: str = ""
 
 
 class PageKeys:
@@ -64,6 +69,8 @@ class PageKeys:
         }
         if grant.begun_at_s:
             claims["auth_time"] = grant.begun_at_s
+        if grant.name:
+            claims["name"] = grant.name
         token: str = self._jwt.encode(claims, self._secrets[0], algorithm=_ALGORITHM)
         return token
 
@@ -112,9 +119,10 @@ def _grant(claims: Mapping[str, Any], now_s: int) -> Grant | None:
     person, end, begun = claims["sub"], claims["exp"], claims.get("auth_time", 0)
     if not isinstance(person, str) or not isinstance(end, int) or not isinstance(begun, int):
         return None
-    if not person or end <= now_s:
+    name = claims.get("name", "")
+    if not person or end <= now_s or not isinstance(name, str):
         return None
-    return Grant(data_subject_id=person, expires_at_s=end, begun_at_s=begun)
+    return Grant(data_subject_id=person, expires_at_s=end, begun_at_s=begun, name=name)
 
 
 def _mac(secret: bytes, data_subject_id: str, made_at_s: int) -> str:

@@ -147,6 +147,10 @@ class PreferencePages:
         visitor = self._visitors.open_link(request.query_params["link"])
         if visitor is None:
             return await self._turn_away(request, language)
+        here = self._visitors.find(request)
+        if here is not None and here.data_subject_id != visitor.data_subject_id:
+            # Whoever sent the link must not put themselves in the place of the one who sits here.
+            return await self._tell("other", language, 409, self._leave_token(here))
         answer = _go_to(language)
         self._visitors.keep(visitor, answer)
         return answer
@@ -203,8 +207,12 @@ class PreferencePages:
             return await self._tell("many", language, 429)
         return await self._tell("signin", language, 401)
 
-    async def _tell(self, key: str, language: str, status: int) -> Response:
-        return await run_in_threadpool(_message, key, language, status)
+    async def _tell(self, key: str, language: str, status: int, leave_token: str = "") -> Response:
+        return await run_in_threadpool(_message, key, language, status, leave_token)
+
+    def _leave_token(self, visitor: Visitor) -> str:
+        """What the form carries that ends the session; empty where it is not ours to end."""
+        return "" if visitor.begun_at_s is None else self._visitors.form_token(visitor)
 
     async def _guarded(self, work: Callable[[], Response], language: str) -> Response:
         try:
@@ -249,6 +257,7 @@ class PreferencePages:
             program,
             form_token=self._visitors.form_token(visitor),
             revision=newest,
+            name=visitor.name,
             alternates=[(each, f"{PATH}?language={each}") for each in languages()],
             can_leave=visitor.begun_at_s is not None,
         )
@@ -326,9 +335,9 @@ def _go_to(language: str, *, done: int = 0, purpose: str = "") -> Response:
     )
 
 
-def _message(key: str, language: str, status: int) -> Response:
-    link = f"{PATH}?language={language}" if key in ("form", "unknown", "many") else ""
-    text = render_message(Wording(language, {}, {}), key, link=link)
+def _message(key: str, language: str, status: int, leave_token: str = "") -> Response:
+    link = f"{PATH}?language={language}" if key in ("form", "unknown", "many", "other") else ""
+    text = render_message(Wording(language, {}, {}), key, link=link, leave_token=leave_token)
     answer = page_answer(text, language, _STYLE, status)
     if status == 429:
         answer.headers["retry-after"] = "60"

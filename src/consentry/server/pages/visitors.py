@@ -39,10 +39,14 @@ class VisitorOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """Somebody whose own page this is. `begun_at_s` is None where a proxy says who it is."""
+    """Somebody whose own page this is. `begun_at_s` is None where a proxy says who it is.
+
+    `name` is what their link calls them; empty: nothing.
+    """
 
     data_subject_id: str
     begun_at_s: int | None
+    name: str = ""
 
 
 class Visitors:
@@ -71,14 +75,20 @@ class Visitors:
         grant = self._keys.open(SESSION, request.cookies.get(self._cookie, ""), self.now_s())
         if grant is None:
             return None
-        return Visitor(data_subject_id=grant.data_subject_id, begun_at_s=grant.begun_at_s)
+        return Visitor(
+            data_subject_id=grant.data_subject_id, begun_at_s=grant.begun_at_s, name=grant.name
+        )
 
     def open_link(self, token: str) -> Visitor | None:
         """Whose link this is; None where it is none, or over."""
         grant = self._keys.open(LINK, token, self.now_s())
         if grant is None or not _is_id(grant.data_subject_id):
             return None
-        return Visitor(data_subject_id=grant.data_subject_id, begun_at_s=self.now_s())
+        if grant.name and not _is_id(grant.name):
+            return None
+        return Visitor(
+            data_subject_id=grant.data_subject_id, begun_at_s=self.now_s(), name=grant.name
+        )
 
     def keep(self, visitor: Visitor, answer: Response) -> None:
         """Lets the session go on from now, as long as one may last."""
@@ -90,6 +100,7 @@ class Visitors:
             data_subject_id=visitor.data_subject_id,
             expires_at_s=end_s,
             begun_at_s=visitor.begun_at_s,
+            name=visitor.name,
         )
         answer.set_cookie(
             self._cookie,
