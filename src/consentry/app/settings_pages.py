@@ -61,6 +61,9 @@ class PreferenceSettings(Section):
             raise ValueError("key_path: needed; make one with `consentry preferences key`")
         if bool(self.login_header) != bool(self.trusted_proxies):
             raise ValueError("login_header and trusted_proxies belong together")
+        if self.login_header and not self.public_url:
+            # A browser names this address as the origin of a press; ours is another one.
+            raise ValueError("public_url: needed behind a proxy")
         if self.public_url and not re.fullmatch(r"https?://[^/\s?#]+/?", self.public_url):
             raise ValueError("public_url: scheme and host alone; the page is at /preferences")
         return self

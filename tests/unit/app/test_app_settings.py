@@ -135,3 +135,12 @@ def test_sampling_and_facts_to_leave_out_can_be_set(monkeypatch: pytest.MonkeyPa
 
     assert audit.sampling == {"permit": 0.1, "own_service": 1.0}
     assert audit.leave_out == ("correlation_id", "subject.birth_date")
+
+
+def test_a_login_header_needs_the_address_that_people_see(tmp_path: Path) -> None:
+    known = '[preferences]\nlogin_header = "X-Customer"\ntrusted_proxies = ["10.0.0.1"]\n'
+
+    with pytest.raises(SettingsError, match="public_url: needed behind a proxy"):
+        load_settings({}, config(tmp_path, known))
+    url = 'public_url = "https://privacy.example.com"\n'
+    assert load_settings({}, config(tmp_path, known + url)).preferences.public_url
