@@ -284,3 +284,22 @@ def test_live_figures_stand_on_the_page_and_nowhere_else(running: Any) -> None:
     for kind in (Format.MARKDOWN, Format.JSONLD):
         assert proven.get(kind, "en") == statements.get(kind, "en")
     assert 'id="proof"' not in statements.get(Format.HTML, "en").text
+
+
+def test_a_page_shows_no_figures_that_are_older_than_they_may_be(running: Any) -> None:
+    load(running)
+    texts = Texts(packs=read_packs(), translations=list, pack_translations=())
+    statements = Statements(policies=running.store, texts=texts, clock=running.clock)
+    metrics = Metrics()
+    proof = LiveProof(metrics, running.clock, lambda: None)
+    proven = ProvenStatements(statements, proof, running.store)
+    proof.figures()
+    running.clock.seconds += 40.0
+    before = proven.get(Format.HTML, "en").text
+    for _ in range(57):
+        metrics.decision_cell("permit", "consent_valid", "news", "read").add()
+
+    running.clock.seconds += 40.0
+
+    assert "<td>50</td>" not in before
+    assert "<td>50</td>" in proven.get(Format.HTML, "en").text

@@ -81,6 +81,16 @@ class Texts:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A statement, and what it was written from and when."""
+
+    active: ActiveSet
+    figures: Figures | None
+    at_s: float
+    served: Served
+
+
 class Statements:
     """Statements of the active set; any thread may ask."""
 
@@ -101,7 +111,7 @@ class Statements:
         self._lock: Final = threading.Lock()
         self._versions_lock: Final = threading.Lock()
         self._publisher: tuple[ActiveSet, Publisher] | None = None
-        self._kept: dict[tuple[Format, str, bool], tuple[ActiveSet, float, Served]] = {}
+        self._kept: dict[tuple[Format, str, bool], _Kept] = {}
         self._translated: dict[str, tuple[float, Mapping[TextKey, str]]] = {}
         self._find_before: Final = find_before
         self._looked_for = ""
@@ -135,10 +145,16 @@ class Statements:
             now_s = self._clock.monotonic_s()
             key = (kind, language, figures is not None)
             kept = self._kept.get(key)
-            if kept is not None and kept[0] is active and now_s - kept[1] < MAX_AGE_S:
-                return kept[2]
+            # By the figures themselves, since a page must not make them older than they may be.
+            if (
+                kept is not None
+                and kept.active is active
+                and kept.figures is figures
+                and now_s - kept.at_s < MAX_AGE_S
+            ):
+                return kept.served
             served = self._write(active, kind, language, before, figures)
-            self._kept[key] = (active, now_s, served)
+            self._kept[key] = _Kept(active=active, figures=figures, at_s=now_s, served=served)
             return served
 
     def words(self, language: str) -> tuple[Program, Wording]:
