@@ -9,7 +9,7 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from consentry.pdp.archive import alone_in
 
@@ -33,9 +33,11 @@ class Succession:
                 known = self._read()
                 if known and known[-1] == digest:
                     return
-                with (self._folder / _FILE).open("ab") as file:
+                with (self._folder / _FILE).open("ab+") as file:
                     line = json.dumps({"digest": digest, "at_us": now_us})
-                    file.write(line.encode("ascii") + b"\n")
+                    # After half a line, where power was lost, this one would be lost as well.
+                    begin = b"" if _is_whole(file) else b"\n"
+                    file.write(begin + line.encode("ascii") + b"\n")
                     file.flush()
                     os.fsync(file.fileno())
         except OSError as problem:
@@ -63,3 +65,11 @@ class Succession:
             except (ValueError, KeyError, TypeError):  # half a line, where power was lost
                 continue
         return digests
+
+
+def _is_whole(file: BinaryIO) -> bool:
+    """Whether the last line of a file is whole."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"

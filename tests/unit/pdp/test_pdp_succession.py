@@ -6,7 +6,7 @@ from pathlib import Path
 
 from consentry.pdp.succession import Succession
 
-A, B, C = ("a" * 64, "b" * 64, "c" * 64)
+A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
 
 
 def test_the_set_before_is_known_after_a_restart(tmp_path: Path) -> None:
@@ -31,10 +31,11 @@ def test_a_line_that_was_cut_off_hides_no_other(tmp_path: Path) -> None:
     succession = Succession(tmp_path)
     succession.note(A, 1)
     with (tmp_path / "succession.jsonl").open("ab") as file:
-        file.write(b'{"digest": "bbbb\n')
+        file.write(b'{"digest": "bbbb')
     succession.note(C, 1)
 
     assert succession.before(C) == A
+    assert succession.before(D) == C
 
 
 def test_what_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
