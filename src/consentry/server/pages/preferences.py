@@ -57,7 +57,7 @@ from consentry.server.pages.answers import (
 from consentry.server.pages.limits import RateLimit
 from consentry.server.pages.obedience import OtherSidecars, states_of
 from consentry.server.pages.recording import Recorder, choice_event
-from consentry.server.pages.visitors import Visitor, Visitors, peer_of
+from consentry.server.pages.visitors import Visitor, Visitors
 from consentry.server.ports import ConsentLedger
 from consentry.server.receipt_service import ReceiptMethods
 from consentry.server.wire_values import micros_of
@@ -86,7 +86,6 @@ class PreferenceOptions:
     place: str = ""
     views_per_minute: int = 120
     changes_per_minute: int = 30
-    strangers_per_minute: int = 60
     obedience_wait_s: float = 2.5
 
 
@@ -115,7 +114,6 @@ class PreferencePages:
         self._recorder: Final = Recorder(behind.consent)
         self._views: Final = limit(options.views_per_minute)
         self._changes: Final = limit(options.changes_per_minute)
-        self._strangers: Final = limit(options.strangers_per_minute)
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -134,7 +132,7 @@ class PreferencePages:
             return await self._begin(request, language)
         visitor = self._visitors.find(request)
         if visitor is None:
-            return await self._turn_away(request, language)
+            return await self._turn_away(language)
         if not self._views.allows(visitor.data_subject_id):
             return await self._tell("many", language, 429)
         done = request.query_params.get("done", "")
@@ -146,7 +144,7 @@ class PreferencePages:
     async def _begin(self, request: Request, language: str) -> Response:
         visitor = self._visitors.open_link(request.query_params["link"])
         if visitor is None:
-            return await self._turn_away(request, language)
+            return await self._turn_away(language)
         here = self._visitors.find(request)
         if here is not None and here.data_subject_id != visitor.data_subject_id:
             # Whoever sent the link must not put themselves in the place of the one who sits here.
@@ -158,7 +156,7 @@ class PreferencePages:
     async def _choose(self, request: Request) -> Response:
         visitor, form, language, refusal = await self._own_form(request)
         if visitor is None or refusal is not None:
-            return refusal or await self._turn_away(request, language)
+            return refusal or await self._turn_away(language)
         if not self._changes.allows(visitor.data_subject_id):
             return await self._tell("many", language, 429)
         answer = await self._guarded(partial(self._record, visitor, form, language), language)
@@ -168,7 +166,7 @@ class PreferencePages:
     async def _leave(self, request: Request) -> Response:
         visitor, _, language, refusal = await self._own_form(request)
         if visitor is None or refusal is not None:
-            return refusal or await self._turn_away(request, language)
+            return refusal or await self._turn_away(language)
         answer = await self._tell("left", language, 200)
         self._visitors.forget(answer)
         return answer
@@ -177,7 +175,7 @@ class PreferencePages:
         language = language_of(request)
         visitor = self._visitors.find(request)
         if visitor is None:
-            return await self._turn_away(request, language)
+            return await self._turn_away(language)
         if not self._views.allows(visitor.data_subject_id):
             return await self._tell("many", language, 429)
         event_id = str(request.path_params["event_id"])
@@ -202,9 +200,7 @@ class PreferencePages:
 
     # --- answers ----------------------------------------------------------------------------
 
-    async def _turn_away(self, request: Request, language: str) -> Response:
-        if not self._strangers.allows(peer_of(request)):
-            return await self._tell("many", language, 429)
+    async def _turn_away(self, language: str) -> Response:
         return await self._tell("signin", language, 401)
 
     async def _tell(self, key: str, language: str, status: int, leave_token: str = "") -> Response:
