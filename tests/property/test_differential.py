@@ -37,7 +37,6 @@ from consentry.diagnostics.span import Source
 from consentry.engine.linked_rule import LinkedRule
 from consentry.engine.matching import applies
 from consentry.engine.run import Run
-from consentry.engine.use import find_use
 from consentry.model.consent import ConsentEvent, EventKind
 from consentry.model.facts import Facts
 from consentry.model.operators import NAMESPACE
@@ -49,8 +48,6 @@ from consentry.model.values import MICROS_PER_DAY
 POLICY_SETS = 250
 CASES_EACH = 80
 TIMED_CASES_EACH = 8
-READY_SETS = 60
-READY_USES_EACH = 20
 
 
 @pytest.fixture(scope="module")
@@ -122,40 +119,6 @@ def test_answer_holds_until_valid_until(
     figure("valid_until cases", TIMED_CASES_EACH * (POLICY_SETS // 2))
 
 
-def test_use_made_ready_by_one_question_answers_others_as_the_reference_does(
-    packs: dict[str, Source], figure: Callable[[str, object], None]
-) -> None:
-    counts: Counter[str] = Counter()
-    for seed in range(READY_SETS):
-        policies = draw_policy_set(seed, packs)
-        random = Random(seed)
-        for _ in range(READY_USES_EACH):
-            request, events = draw_question(random)
-            decision = ask_engine(policies, request, events, NOW_US)
-            if find_use(policies.linked, request) is None:
-                continue
-            for _ in range(4):
-                other, its_events = draw_question(random)
-                asked = replace(
-                    request,
-                    data_subject=other.data_subject,
-                    resource=other.resource,
-                    context=other.context,
-                    signals=other.signals,
-                )
-                found = find_disagreement(policies, asked, its_events, NOW_US)
-                if found is not None:
-                    pytest.fail(f"seed {seed}\n{explain(found)}")
-                counts["cases"] += 1
-                counts["other answers"] += (
-                    ask_engine(policies, asked, its_events, NOW_US).effect is not decision.effect
-                )
-
-    figure("questions of uses made ready by others", dict(counts))
-    assert counts["cases"] > 500
-    assert counts["other answers"] > 50
-
-
 LAWFUL_SETS = 30
 LAWFUL_CASES_EACH = 40
 MANY_SETS = 600
@@ -202,7 +165,7 @@ def test_engine_agrees_with_reference_in_100_000_cases_with_regimes(
     told = ", ".join(f"{what}: {count}" for what, count in counts.items())
     figure("differential with regimes, 0 disagreements", told)
     assert counts["cases"] >= 50_000
-    assert min(counts.values()) > 50
+    assert min(counts.values()) > 100
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

@@ -57,7 +57,7 @@ class OwnedAttributes:
         self._takers = {slot.name: (slot.exact, slot.convert) for slot in self._slots}
         self._defaults = {s.name: s.default for s in self._slots if s.default is not None}
         self._required = frozenset(slot.name for slot in self._slots if slot.is_required)
-        self._last: tuple[Mapping[str, Value], Mapping[str, Value]] = ({}, self._defaults)
+        self._last: tuple[Mapping[str, Value] | None, Mapping[str, Value]] = (None, {})
 
     def bind(
         self,

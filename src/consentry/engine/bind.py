@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from consentry.engine.attributes import shown
+from consentry.engine.attributes import AttributeTable, shown
 from consentry.engine.link import LinkedProgram
 from consentry.model.facts import Facts
 from consentry.model.program import Program
@@ -134,12 +134,19 @@ def _bind_attributes(
             if recipient is None
             else table.recipient.bind(recipient.attributes, violations)
         )
+    _bind_moment(table, request, facts, violations)
+
+
+def _bind_moment(
+    table: AttributeTable, request: Request, facts: Facts, violations: list[FieldViolation]
+) -> None:
+    """Attributes of the record, the context and signals."""
     if table.resource is not None:
         facts.resource = table.resource.bind(request.resource.attributes, violations)
     if table.context is not None:
-        facts.context = table.context.bind(request.context, violations)
+        facts.context = table.context.bind_known(request.context, violations)
     if table.signal is not None:
-        facts.signal = table.signal.bind(request.signals, violations)
+        facts.signal = table.signal.bind_known(request.signals, violations)
 
 
 def bind_rest(linked: LinkedProgram, request: Request, facts: Facts) -> bool:
@@ -163,12 +170,7 @@ def bind_rest(linked: LinkedProgram, request: Request, facts: Facts) -> bool:
     violations: list[FieldViolation] = []
     if table.subject is not None:
         facts.subject = table.subject.bind(person.attributes, violations)
-    if table.resource is not None:
-        facts.resource = table.resource.bind(resource.attributes, violations)
-    if table.context is not None:
-        facts.context = table.context.bind_known(request.context, violations)
-    if table.signal is not None:
-        facts.signal = table.signal.bind_known(request.signals, violations)
+    _bind_moment(table, request, facts, violations)
     return not violations
 
 

@@ -39,7 +39,7 @@ def evaluate(linked: LinkedProgram, request: Request, view: ConsentView, now_us:
         decision = _decide_quickly(use, request, view, now_us)
         if decision is not None:
             return decision
-    return _decide_thoroughly(linked, request, view, now_us)
+    return _decide_thoroughly(linked, request, view, now_us, is_ready=use is not None)
 
 
 def _decide_quickly(use: Use, request: Request, view: ConsentView, now_us: int) -> Decision | None:
@@ -72,8 +72,9 @@ def _decide_quickly(use: Use, request: Request, view: ConsentView, now_us: int) 
 
 
 def _decide_thoroughly(
-    linked: LinkedProgram, request: Request, view: ConsentView, now_us: int
+    linked: LinkedProgram, request: Request, view: ConsentView, now_us: int, *, is_ready: bool
 ) -> Decision:
+    """The answer, whatever it is; `is_ready` says that the request's use needs no noting."""
     facts = check_shape(linked, request)
     unknowns = find_unknowns(linked.program, request)
     if unknowns:
@@ -83,7 +84,7 @@ def _decide_thoroughly(
     facts.leaf = leaves[0]
     run.regimes = linked.fixed_regimes or find_governing(run)
     outcomes = [_decide_leaf(run, leaves[0])] if len(leaves) == 1 else _decide_leaves(run, leaves)
-    if outcomes[0].effect is Effect.PERMIT:
+    if not is_ready and outcomes[0].effect is Effect.PERMIT:
         note_use(run, request, leaves)
     return _answer(request, leaves, outcomes, facts.horizon_us, is_cacheable=view.is_available)
 

@@ -359,7 +359,7 @@ def note_use(run: Run, request: Request, leaves: Sequence[DataNode]) -> None:
         uses[key] = Use(run, request, leaves)
         return
     if len(uses) >= MAX_USES:
-        run.linked.uses = {}
+        uses = run.linked.uses = {}
     uses[key] = None
 
 

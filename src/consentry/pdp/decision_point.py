@@ -154,7 +154,8 @@ class DecisionPoint:
         snapshot, position = self._fix(at_least)
         answers: list[bytes | Exception] = []
         patience = Patience(self._ledger, self._monotonic_s)
-        # PERF: what is known and needs no proof is answered here, with one look at the clock.
+        # PERF: what is known and needs no proof is answered here, with one look at the clock
+        # for as many as come one after the other.
         find = self.cache.find if self._is_plain and self._ledger.lease is None else _find_nothing
         began_s, now_us, other_s, known_count = self._monotonic_s(), self._now_us(), 0.0, 0
         for raw, correlation_id in items:
@@ -172,6 +173,7 @@ class DecisionPoint:
             except Exception as problem:  # noqa: BLE001  # told to who asked, and logged there
                 answers.append(problem)
             other_s += self._monotonic_s() - since_s
+            now_us = self._now_us()
         if known_count:
             spent_s = self._monotonic_s() - began_s - other_s
             self._time_known(spent_s / known_count, known_count)

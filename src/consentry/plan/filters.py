@@ -89,33 +89,28 @@ NEVER: Final = Some(())
 
 def every(items: Iterable[Filter]) -> Filter:
     """All of `items`, flat, each once."""
-    kept: dict[Filter, None] = {}
-    for item in items:
-        if item == NEVER:
-            return NEVER
-        kept |= dict.fromkeys(item.items if isinstance(item, Every) else (item,))
-    # What holds wherever another item does says nothing more.
-    parts = [
-        part
-        for part in kept
-        if not (isinstance(part, Some) and any(one in kept for one in part.items))
-    ]
-    return parts[0] if len(parts) == 1 else Every(tuple(parts))
+    return _join(items, Every, Some)
 
 
 def some(items: Iterable[Filter]) -> Filter:
     """Some of `items`, flat, each once."""
+    return _join(items, Some, Every)
+
+
+def _join(items: Iterable[Filter], kind: type[Every | Some], dual: type[Every | Some]) -> Filter:
+    """`items` as one `kind`; an empty one of the `dual` kind decides by itself."""
     kept: dict[Filter, None] = {}
     for item in items:
-        if item == ALWAYS:
-            return ALWAYS
-        kept |= dict.fromkeys(item.items if isinstance(item, Some) else (item,))
+        if item == dual(()):
+            return item
+        kept |= dict.fromkeys(item.items if isinstance(item, kind) else (item,))
+    # What the other items say already is left out.
     parts = [
         part
         for part in kept
-        if not (isinstance(part, Every) and any(one in kept for one in part.items))
+        if not (isinstance(part, dual) and any(one in kept for one in part.items))
     ]
-    return parts[0] if len(parts) == 1 else Some(tuple(parts))
+    return parts[0] if len(parts) == 1 else kind(tuple(parts))
 
 
 def attributes_in(filter_: Filter) -> frozenset[str]:

@@ -25,7 +25,7 @@ from consentry.engine.house import is_retention_over
 from consentry.engine.link import LinkedProgram
 from consentry.engine.linked_rule import LinkedRule
 from consentry.engine.masks import stricter
-from consentry.engine.matching import match_to, match_via, match_who
+from consentry.engine.matching import match_parties
 from consentry.engine.run import HOUSE_NAME, Run, in_force
 from consentry.model.consent import ConsentView
 from consentry.model.decision import Mask, Obligation
@@ -33,7 +33,7 @@ from consentry.model.facts import Facts
 from consentry.model.program import HOUSE, Condition, Owner, Regime, RuleKind
 from consentry.model.request import Request
 from consentry.model.trees import DataNode
-from consentry.model.tri import FALSE, TRUE, Tri
+from consentry.model.tri import FALSE, TRUE
 from consentry.model.vocabulary import SUBJECT_UNRESOLVED
 from consentry.plan.atoms import Atoms, Bounds, InexpressibleError, next_day_us
 from consentry.plan.errors import Obstacle, PlanRefusedError
@@ -250,7 +250,7 @@ class Planner:
         return [
             rule
             for rule in group.burdens
-            if self._parties(rule, run) != FALSE and self._rule_extent(rule, run).possible != NEVER
+            if match_parties(rule, run) != FALSE and self._rule_extent(rule, run).possible != NEVER
         ]
 
     def _ledger_says(self, run: Run, group: RegimeGroup) -> tuple[object, ...]:
@@ -277,18 +277,15 @@ class Planner:
 
     def _certain(self, rule: LinkedRule, run: Run) -> Filter:
         """Where the rule is true."""
-        if self._parties(rule, run) != TRUE:
+        if match_parties(rule, run) != TRUE:
             return NEVER
         return self._rule_extent(rule, run).certain
 
     def _never(self, rule: LinkedRule, run: Run) -> Filter:
         """Where the rule is false."""
-        if self._parties(rule, run) == FALSE:
+        if match_parties(rule, run) == FALSE:
             return ALWAYS
         return self._rule_extent(rule, run).never
-
-    def _parties(self, rule: LinkedRule, run: Run) -> Tri:
-        return min(match_who(rule, run), match_via(rule, run), match_to(rule, run))
 
     def _rule_extent(self, rule: LinkedRule, run: Run) -> Extent:
         if not in_force(run.facts, rule.from_us, rule.until_us):

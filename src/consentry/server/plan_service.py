@@ -89,8 +89,10 @@ class PlanMethods:
         if not planner.unknowns:
             began_s = time.monotonic()
             for members in survey(classes, self._ledger, position, now_us):
-                yield encode_members(members)
-                if has_left.wait(time.monotonic() - began_s):
+                part = encode_members(members)
+                spent_s = time.monotonic() - began_s
+                yield part
+                if has_left.wait(spent_s):
                     if stream.is_leaving:
                         raise LeavingError
                     return

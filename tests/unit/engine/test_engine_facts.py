@@ -114,7 +114,7 @@ def test_condition_sees_what_was_said_and_what_was_not(
 def test_use_that_is_ready_shows_conditions_the_same_facts(
     fact: str, said: object, unsaid: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> Decision:
+    def fail(*_: object, **__: object) -> Decision:
         raise AssertionError("the thorough way was taken")
 
     for asked, value in ((WHOLE, said), (BARE, unsaid)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from programs import NOW_US, Code, FakeView, permit, program, request, rule
+from programs import NOW_US, PHONE, Code, FakeView, permit, program, request, rule
 
 import consentry.engine.evaluate as deciding
 from consentry.engine import use as uses
@@ -36,7 +36,7 @@ def ready(linked: LinkedProgram, monkeypatch: pytest.MonkeyPatch) -> LinkedProgr
     for _ in range(3):
         assert ask(linked).effect is Effect.PERMIT
 
-    def fail(*_: object) -> Decision:
+    def fail(*_: object, **__: object) -> Decision:
         raise AssertionError("the thorough way was taken")
 
     monkeypatch.setattr(deciding, "_decide_thoroughly", fail)
@@ -106,6 +106,23 @@ def test_uses_are_bounded(linked: LinkedProgram, monkeypatch: pytest.MonkeyPatch
     for principal in principals:
         ask(linked, principal=principal)
         assert len(linked.uses) <= 3
+
+
+def test_use_that_is_ready_is_not_made_again_by_what_the_thorough_way_answers() -> None:
+    phones = rule(RuleKind.FORBID, name="no_phones", data=frozenset({PHONE}))
+    linked = link(program([permit(), phones]))
+    whole = request(principal=MAILER, data=("customer",), partial=True)
+    mail = request(principal=MAILER)
+    for asked in (whole, mail) * 3:
+        assert evaluate(linked, asked, FakeView(), NOW_US).effect is Effect.PERMIT
+    ready = dict(linked.uses)
+    assert all(use is not None for use in ready.values())
+
+    for view in (FakeView(), FakeView(is_available=False)):
+        for asked in (whole, mail):
+            assert evaluate(linked, asked, view, NOW_US).effect is Effect.PERMIT
+
+    assert all(linked.uses[key] is use for key, use in ready.items())
 
 
 def test_denied_use_is_not_made_ready(linked: LinkedProgram) -> None:
