@@ -156,7 +156,7 @@ def _regime(random: Random, number: int, bases: Sequence[str]) -> str:
     choice = random.random()
     if choice < 0.5:
         clauses.append(f"governs {_atoms_of_subject(random)}")
-    elif choice < 0.7 and number:
+    elif choice < 0.9 and number:
         clauses.append("governs otherwise")
     if random.random() < 0.15:
         clauses.append(f"from {random.choice(DATES[:4])}")

@@ -55,13 +55,15 @@ def draw_lawful_policies(random: Random) -> str:
     parts = [_TREES.format(ground[0], support, ground[1], notice, ground[2])]
     if random.random() < 0.8:
         parts.append("permit broad { who anyone may anything data anything for anything }")
-    parts += [draw_rule(random, "permit", f"p{n}", bases) for n in range(random.randint(1, 3))]
+    parts += [draw_rule(random, "permit", f"p{n}", bases) for n in range(random.randint(0, 3))]
     forbids = [f"f{number}" for number in range(random.choice([0, 1, 2]))]
     parts += [draw_rule(random, "forbid", name, bases) for name in forbids]
     parts += [draw_rule(random, "mask", f"m{n}", bases) for n in range(random.randint(0, 2))]
     parts += [draw_rule(random, "oblige", f"o{n}", bases) for n in range(random.randint(0, 2))]
     if forbids and random.random() < 0.5:
         parts.append(draw_exception(random, random.choice(forbids), bases))
+    if len(parts) == 1:  # a set without any rule is refused
+        parts.append(draw_rule(random, "permit", "p0", bases))
     random.shuffle(parts)
     return f"use {', '.join(laws)}\n{head}" + "\n".join(parts)
 

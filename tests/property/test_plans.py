@@ -174,29 +174,41 @@ def test_plan_under_shipped_laws_selects_whom_checks_permit(packs: dict[str, Sou
     assert permitted
 
 
-def test_sql_of_plan_selects_whom_checks_permit_in_sqlite(packs: dict[str, Source]) -> None:
-    compared = 0
+def test_sql_of_plan_selects_whom_checks_permit_in_sqlite(
+    packs: dict[str, Source], figure: Callable[[str, object], None]
+) -> None:
+    compared = rows = permitted = 0
     with closing(sqlite3.connect(":memory:")) as database:
         for case in planned_cases(packs, 8):
             if isinstance(case, PlanRefusedError):
                 continue
-            assert rows_in_sqlite(database, case) == case.permitted(), told(case)
+            expected = case.permitted()
+            assert rows_in_sqlite(database, case) == expected, told(case)
             compared += 1
+            rows += len(case.people)
+            permitted += len(expected)
+    figure("plan, SQL in SQLite: rows compared, none otherwise", rows)
+    assert permitted > rows // 20
     assert compared > 16
 
 
 def test_sql_of_plan_selects_whom_checks_permit_in_postgresql(
-    packs: dict[str, Source], postgres: Cluster
+    packs: dict[str, Source], postgres: Cluster, figure: Callable[[str, object], None]
 ) -> None:
-    compared = 0
+    compared = rows = permitted = 0
     with psycopg.connect(
         postgres.conninfo(), autocommit=True, cursor_factory=psycopg.RawCursor
     ) as database:
         for case in planned_cases(packs, 6):
             if isinstance(case, PlanRefusedError):
                 continue
-            assert rows_in_postgresql(database, case) == case.permitted(), told(case)
+            expected = case.permitted()
+            assert rows_in_postgresql(database, case) == expected, told(case)
             compared += 1
+            rows += len(case.people)
+            permitted += len(expected)
+    figure("plan, SQL in PostgreSQL: rows compared, none otherwise", rows)
+    assert permitted > rows // 20
     assert compared > 12
 
 
