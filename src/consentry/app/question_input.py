@@ -150,12 +150,7 @@ def read_question(options: argparse.Namespace, symbols: Symbols) -> Question:
         LedgerError: the ledger of `--state` cannot be read.
     """
     try:
-        test = _read(options, symbols)
-        now_us = moment_us(test.at) if test.at is not None else time.time_ns() // 1000
-        if options.question is None:
-            request = _request(options, facts_of(symbols, test.facts))
-        else:
-            request = _request_of_file(options)
+        test, request, now_us = _read_asked(options, symbols)
         subject_id = request.data_subject.id if request.data_subject is not None else ""
         if options.state is not None:
             return Question(
@@ -179,17 +174,21 @@ def read_question_about_everybody(
         QuestionError: the words do not make a question, or it is about one person.
     """
     try:
-        test = _read(options, symbols)
-        now_us = moment_us(test.at) if test.at is not None else time.time_ns() // 1000
-        if options.question is None:
-            request = _request(options, facts_of(symbols, test.facts))
-        else:
-            request = _request_of_file(options)
-            if request.data_subject is not None:
-                raise QuestionError("a plan is about everybody: leave `subject` out")
+        _, request, now_us = _read_asked(options, symbols)
     except ScenarioError as problem:
         raise QuestionError(str(problem)) from None
+    if options.question is not None and request.data_subject is not None:
+        raise QuestionError("a plan is about everybody: leave `subject` out")
     return replace(request, data_subject=None), now_us
+
+
+def _read_asked(options: argparse.Namespace, symbols: Symbols) -> tuple[TestDecl, Request, int]:
+    """The body of a test that says the facts, the request, and the moment."""
+    test = _read(options, symbols)
+    now_us = moment_us(test.at) if test.at is not None else time.time_ns() // 1000
+    if options.question is not None:
+        return test, _request_of_file(options), now_us
+    return test, _request(options, facts_of(symbols, test.facts)), now_us
 
 
 def show_broken(options: argparse.Namespace, compiled: Compiled) -> None:

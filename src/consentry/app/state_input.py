@@ -14,6 +14,18 @@ from consentry.consent.resolver import SubjectView
 from consentry.consent.sqlite_person import read_events
 
 
+def ledger_of(state: Path) -> Path:
+    """The ledger's file in a state folder.
+
+    Raises:
+        QuestionError: there is none.
+    """
+    path = state / LEDGER_FOLDER / LEDGER_FILE
+    if not path.is_file():
+        raise QuestionError(f"`{state}` holds no ledger")
+    return path
+
+
 def read_person(
     state: Path, data_subject_id: str, position: int | None, now_us: int
 ) -> SubjectView:
@@ -25,10 +37,7 @@ def read_person(
         LedgerError: the ledger cannot be read.
         QuestionError: there is none, or it is not there yet.
     """
-    path = state / LEDGER_FOLDER / LEDGER_FILE
-    if not path.is_file():
-        raise QuestionError(f"`{state}` holds no ledger")
-    newest, events = read_events(path, data_subject_id)
+    newest, events = read_events(ledger_of(state), data_subject_id)
     if position is not None and position > newest:
         raise QuestionError(f"the ledger stands at position {newest}")
     at = newest if position is None else position

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from consentry.app.actions import Action, build_actions_parser
 from consentry.app.audit import keeping, querying, replaying
-from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
+from consentry.app.exit_codes import ExitCode
 from consentry.app.ledger.place import told_errors
 from consentry.app.output import err
 from consentry.telemetry.audit.keys import AuditKeyError
@@ -23,7 +24,7 @@ Searching reads the log in the state folder and what its workers wrote; a runnin
 the way. A person is found by hashing the id with every key that still lives.
 
 """
-_ACTIONS: Final = {
+_ACTIONS: Final[dict[str, Action]] = {
     "query": (querying.QUERY_HELP, querying.add_query, querying.query),
     "replay": (replaying.REPLAY_HELP, replaying.add_replay, replaying.replay),
     "keys": (keeping.KEYS_HELP, keeping.add_keys, keeping.keys),
@@ -32,17 +33,12 @@ _ACTIONS: Final = {
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of this verb and of its actions."""
-    parser = argparse.ArgumentParser(
-        prog="consentry audit",
-        description="Ask the decision log, and decide again what it says was decided.",
-        epilog=_EXAMPLES + EXIT_CODES_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    return build_actions_parser(
+        "audit",
+        "Ask the decision log, and decide again what it says was decided.",
+        _EXAMPLES,
+        _ACTIONS,
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, (text, add_flags, _) in _ACTIONS.items():
-        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        add_flags(action)
-    return parser
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from consentry.app.exit_codes import EXIT_CODES_HELP
+from consentry.app.actions import Action, build_actions_parser
 from consentry.app.ledger import checking, copying, erasing, exporting, importing, migrating
 from consentry.app.ledger.place import told_errors
 
@@ -22,7 +22,7 @@ examples:
   consentry ledger migrate                         the schema of a ledger in PostgreSQL
 
 """
-_ACTIONS: Final = {
+_ACTIONS: Final[dict[str, Action]] = {
     "verify": (checking.VERIFY_HELP, checking.add_verify, checking.verify),
     "head": (checking.HEAD_HELP, checking.add_head, checking.head),
     "backup": (copying.BACKUP_HELP, copying.add_backup, copying.backup),
@@ -36,17 +36,12 @@ _ACTIONS: Final = {
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of this verb and of its actions."""
-    parser = argparse.ArgumentParser(
-        prog="consentry ledger",
-        description="Check, copy, import and export the consent ledger, and forget a person.",
-        epilog=_EXAMPLES + EXIT_CODES_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    return build_actions_parser(
+        "ledger",
+        "Check, copy, import and export the consent ledger, and forget a person.",
+        _EXAMPLES,
+        _ACTIONS,
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, (text, add_flags, _) in _ACTIONS.items():
-        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        add_flags(action)
-    return parser
 
 
 def run(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from consentry.app.question_input import (
     show_broken,
     show_refused,
 )
-from consentry.app.state_folder import LEDGER_FILE, LEDGER_FOLDER
+from consentry.app.state_input import ledger_of
 from consentry.compiler.symbols import Symbols
 from consentry.consent.errors import LedgerError
 from consentry.consent.sqlite_person import open_people
@@ -114,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
     except RequestError as problem:
         show_refused(options, "plan", problems_of(problem))
         return ExitCode.USAGE
-    except (PlanRefusedError, SqlError, OSError) as problem:
+    except (PlanRefusedError, SqlError) as problem:
         show_refused(options, "plan", _told(problem))
         return ExitCode.USAGE
     except LedgerError as problem:
@@ -135,10 +135,7 @@ def _plan(options: argparse.Namespace, program: Program, symbols: Symbols) -> _P
     members: dict[str, int] = {}
     position: int | None = None
     if options.state is not None:
-        file = Path(options.state) / LEDGER_FOLDER / LEDGER_FILE
-        if not file.is_file():
-            raise QuestionError(f"`{options.state}` holds no ledger")
-        with open_people(file) as people:
+        with open_people(ledger_of(Path(options.state))) as people:
             position = people.position()
             for page in survey(classes, people, position, now_us):
                 members |= dict(page)
@@ -167,16 +164,18 @@ def _told(problem: Exception) -> list[str]:
             f"{one.file}:{one.line}: `{one.rule}` is no filter: {one.why}: {one.condition}"
             for one in problem.obstacles
         ]
-    if isinstance(problem, OSError):
-        return [f"`{problem.filename}` cannot be written: {(problem.strerror or '').lower()}"]
     return [str(problem)]
 
 
 def _write_members(path: Path, members: dict[str, int]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("data_subject", "class"))
-        writer.writerows(members.items())
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("data_subject", "class"))
+            writer.writerows(members.items())
+    except OSError as problem:
+        why = (problem.strerror or "unknown error").lower()
+        raise QuestionError(f"`{path}` cannot be written: {why}") from None
 
 
 def _json(planned: _Planned, compiled: Compiled) -> dict[str, Any]:
