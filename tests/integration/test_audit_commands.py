@@ -323,6 +323,20 @@ def test_replay_says_what_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "archive" in no_set[1][0]["why"]
 
 
+def test_field_that_is_left_out_does_not_come_back_among_the_facts(tmp_path: Path) -> None:
+    fields = ["action", "data", "principal_id", "purpose"]
+    with sidecar_in(tmp_path, question="facts", leave_out=fields) as sidecar:
+        sidecar.ask(question(principal="grace@shop.example"))
+    (record,) = AuditReader(sidecar.state / "audit").records()
+    raw = (sidecar.state / "audit" / "decisions.jsonl").read_text()
+
+    assert record.facts is not None
+    assert record.facts["principal"] == {"type": "service"}
+    assert set(record.facts) == {"principal", "subject"}
+    assert list(record.left_out) == fields
+    assert not [word for word in ("grace", '"read"', "customer.", "mailing") if word in raw]
+
+
 def test_replay_of_an_answer_without_the_consent_state(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
 
 from consentry.app.settings import Settings
 from consentry.app.state_folder import AUDIT_FOLDER
 from consentry.app.system import SystemClock
-from consentry.app.telemetry_settings import FACT_OWNERS, AuditSettings
+from consentry.app.telemetry_settings import AuditSettings
 from consentry.app.tracing import NO_OTEL
 from consentry.model.values import MICROS_PER_DAY
 from consentry.telemetry.audit.files import FileSink, Turning
@@ -24,6 +25,9 @@ from consentry.telemetry.audit.stream import StreamSink
 from consentry.telemetry.audit.strict import StrictAuditLog
 from consentry.telemetry.metrics import Metrics
 from consentry.v1 import authorization_pb2 as wire
+
+_PLACES: Final = MappingProxyType({"principal_id": "principal.id"})
+"""Fields of a record that a question has at another place."""
 
 
 def open_audit(
@@ -114,6 +118,8 @@ def _file_sink(audit: AuditSettings, place: Path, keys: KeyRing, clock: SystemCl
 def read_facts(raw: bytes, leave_out: frozenset[str]) -> Facts:
     """The facts of a CheckRequest, in protobuf's JSON form, without the person's id.
 
+    What is left out of a record's own fields is left out here as well.
+
     Raises:
         DecodeError: it is none; no answer was given to it then.
     """
@@ -122,8 +128,8 @@ def read_facts(raw: bytes, leave_out: frozenset[str]) -> Facts:
     told = MessageToDict(request, preserving_proto_field_name=True)
     left_out = []
     for name in sorted(leave_out):
-        owner, _, fact = name.partition(".")
-        if owner in FACT_OWNERS and _leave_out(told, owner, fact):
+        owner, _, fact = _PLACES.get(name, name).partition(".")
+        if _leave_out(told, owner, fact) if fact else told.pop(owner, None) is not None:
             left_out.append(name)
     return Facts(told, tuple(left_out))
 
