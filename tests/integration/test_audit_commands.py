@@ -337,6 +337,27 @@ def test_field_that_is_left_out_does_not_come_back_among_the_facts(tmp_path: Pat
     assert not [word for word in ("grace", '"read"', "customer.", "mailing") if word in raw]
 
 
+def test_misspelt_reason_to_sample_is_told_at_each_load(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reason of the packs, one that a rule gives and one that nobody gives; all permits."""
+    sampling = {"consent_missing": 0.5, "mail": 0.5, "consent_widhdrawn": 0.5, "permit": 0.5}
+    with sidecar_in(tmp_path, sampling=sampling) as sidecar:
+        sidecar.policy.write_text(POLICY.replace("permit mail ", "permit post "))
+        assert sidecar.application.reload().is_reloaded
+
+    told = [
+        (record.reason, record.nearest)
+        for record in caplog.records
+        if record.msg == "audit_sampling_reason_unknown"
+    ]
+    assert told == [
+        ("consent_widhdrawn", "consent_withdrawn"),
+        ("consent_widhdrawn", "consent_withdrawn"),
+        ("mail", ""),
+    ]
+
+
 def test_replay_of_an_answer_without_the_consent_state(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from consentry.app.audit.opening import open_audit
+from consentry.app.audit.opening import open_audit, tell_unknown_reasons
 from consentry.app.callers import listens_of, open_callers, open_certificates
 from consentry.app.descriptors import connection_room
 from consentry.app.envoy import envoy_services
@@ -228,6 +228,9 @@ class Application:
             compile_here=compiler.compile_first,
             compile_again=compiler.compile,
         )
+        audit = self.settings.audit
+        if audit.is_enabled:
+            self.store.on_change(lambda active: tell_unknown_reasons(audit, active.program))
         is_remote = settings.url is not None
         self.watcher = PolicyWatcher(
             look=self.source.look,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -15,16 +16,26 @@ from consentry.app.state_folder import AUDIT_FOLDER
 from consentry.app.system import SystemClock
 from consentry.app.telemetry_settings import AuditSettings
 from consentry.app.tracing import NO_OTEL
+from consentry.diagnostics.suggest import closest
+from consentry.model.program import Program
 from consentry.model.values import MICROS_PER_DAY
 from consentry.telemetry.audit.files import FileSink, Turning
 from consentry.telemetry.audit.keys import KeyRing
 from consentry.telemetry.audit.log import AuditLog, Sink
 from consentry.telemetry.audit.reader import KEYS_FOLDER, WORKER_PREFIX, AuditReader
-from consentry.telemetry.audit.record import Facts, QuestionDetail, RecordWriter, Telling
+from consentry.telemetry.audit.record import (
+    ALL_PERMITS,
+    Facts,
+    QuestionDetail,
+    RecordWriter,
+    Telling,
+)
 from consentry.telemetry.audit.stream import StreamSink
 from consentry.telemetry.audit.strict import StrictAuditLog
 from consentry.telemetry.metrics import Metrics
 from consentry.v1 import authorization_pb2 as wire
+
+log = logging.getLogger(__name__)
 
 _PLACES: Final = MappingProxyType({"principal_id": "principal.id"})
 """Fields of a record that a question has at another place."""
@@ -48,9 +59,9 @@ def open_audit(
     place = folder if worker is None else folder / f"{WORKER_PREFIX}{worker}"
     place.mkdir(mode=0o700, exist_ok=True)
     writer = RecordWriter(_telling(audit), read_facts)
-    log: AuditLog | StrictAuditLog
+    opened: AuditLog | StrictAuditLog
     if audit.mode == "strict":
-        log = StrictAuditLog(
+        opened = StrictAuditLog(
             _file_sink(audit, place, keys, clock),
             keys=keys,
             now_us=clock.now_us,
@@ -59,15 +70,27 @@ def open_audit(
             observe=metrics.audit_commit_seconds.histogram().observe,
         )
     else:
-        log = AuditLog(
+        opened = AuditLog(
             _sink(settings, place, keys, clock),
             keys=keys,
             now_us=clock.now_us,
             writer=writer,
             capacity=audit.capacity,
         )
-    metrics.watch_audit(log)
-    return log
+    metrics.watch_audit(opened)
+    return opened
+
+
+def tell_unknown_reasons(audit: AuditSettings, program: Program) -> None:
+    """Says which words of `sampling` are no reason of the policy set that was loaded.
+
+    They are no error: a rule gives its own name as a reason, so that what is none today may be one
+    after the next roll-out. A record that a misspelt word does not sample is kept.
+    """
+    known = {ALL_PERMITS, *program.reasons, *(rule.reason for rule in program.rules)}
+    for word in sorted(set(audit.sampling) - known):
+        near = closest(word, known) or ""
+        log.warning("audit_sampling_reason_unknown", extra={"reason": word, "nearest": near})
 
 
 def _telling(audit: AuditSettings) -> Telling:
