@@ -150,6 +150,52 @@ listen = ["0.0.0.0:7470", {{ address = "unix:/run/c.sock", identity = "shop", gr
     assert "everybody may read this key" in checked()
 
 
+FILES = [
+    ("policies.trusted_keys", "[policies]\ntrusted_keys = 'FILE'"),
+    ("policies.url_authorities", "[policies]\nurl_authorities = 'FILE'"),
+    ("ledger.upstream_ca", "[ledger]\nkind = 'upstream'\nupstream = ['n:1']\nupstream_ca = 'FILE'"),
+    ("otel.authorities", "[otel]\nauthorities = 'FILE'"),
+    ("recording.signal_map", "[recording]\nsignal_map = 'FILE'"),
+    ("preferences.key_path", "[preferences]\nkey_path = 'FILE'"),
+    ("recording.webhooks.0.secret_file",
+     "[[recording.webhooks]]\nname = 'cmp'\nsecret_file = 'FILE'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "text"), FILES, ids=[place for place, _ in FILES])
+def test_check_looks_at_every_file_that_is_named(
+    consentry: Run, tmp_path: Path, place: str, text: str
+) -> None:
+    path, named = tmp_path / "consentry.toml", tmp_path / "named"
+    path.write_text(text.replace("FILE", str(named)) + "\n")
+
+    absent = consentry("config", "check", "--config", str(path))
+    named.mkdir()
+    folder = consentry("config", "check", "--config", str(path))
+    named.rmdir()
+    named.write_text("here")
+    there = consentry("config", "check", "--config", str(path))
+
+    assert (absent.returncode, folder.returncode, there.returncode) == (2, 2, 0)
+    assert absent.stderr == f"consentry config: {place}: {named}: No such file or directory\n"
+    assert folder.stderr == f"consentry config: {place}: {named}: Is a directory\n"
+
+
+def test_check_asks_for_no_file_that_comes_later(consentry: Run, tmp_path: Path) -> None:
+    path = tmp_path / "consentry.toml"
+    path.write_text(f"""
+[state]
+path = "{tmp_path}/state"
+anchor_path = "{tmp_path}/disk/anchor"
+[receipts]
+keys_path = "{tmp_path}/keys"
+[statement]
+probe_file = "{tmp_path}/probe.prom"
+""")
+
+    assert consentry("config", "check", "--config", str(path)).returncode == 0
+
+
 def test_schema_is_one_and_takes_what_the_settings_take() -> None:
     schema = json.loads(json_schema())
     Draft202012Validator.check_schema(schema)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
@@ -29,6 +30,17 @@ examples:
 Flags are those of `consentry serve`, so that a command line can be checked as it stands.
 
 """
+
+_NEED_NOT_BE: Final = frozenset(
+    {
+        "policies.path",
+        "state.path",
+        "state.anchor_path",
+        "receipts.keys_path",
+        "statement.probe_file",
+    }
+)
+"""Paths that are folders, are made by the sidecar, or come later."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -83,12 +95,15 @@ def _problems(settings: Settings) -> tuple[str, ...]:
     from consentry.app.system import SystemClock  # noqa: PLC0415
     from consentry.server.addresses import AddressError, check_listen  # noqa: PLC0415
 
-    clock, found = SystemClock(), []
+    unreadable = dict(_unreadable(settings))
+    clock, found = SystemClock(), [f"{place}: {why}" for place, why in unreadable.items()]
     with ExitStack() as opening:
-        for attempt in (
-            lambda: open_certificates(settings, clock),
-            lambda: open_callers(settings, clock, opening, follow=False),
+        for section, attempt in (
+            ("tls.", lambda: open_certificates(settings, clock)),
+            ("tokens.", lambda: open_callers(settings, clock, opening, follow=False)),
         ):
+            if any(place.startswith(section) for place in unreadable):
+                continue  # it would say the same again
             try:
                 attempt()
             except (OSError, ValueError) as problem:
@@ -104,6 +119,35 @@ def _problems(settings: Settings) -> tuple[str, ...]:
         except AddressError as problem:
             found.append(str(problem))
     return tuple(found)
+
+
+def _unreadable(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Place and fault of each file that is named and cannot be read."""
+    for place, path in _paths(settings, ""):
+        if place in _NEED_NOT_BE:
+            continue
+        try:
+            path.open("rb").close()
+        except OSError as problem:
+            yield place, f"{path}: {problem.strerror}"
+
+
+def _paths(value: object, place: str) -> Iterator[tuple[str, Path]]:
+    """All paths of settings, and where each stands."""
+    from pydantic import BaseModel  # noqa: PLC0415
+
+    if isinstance(value, Path):
+        yield place, value
+        return
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(value, BaseModel):
+        items = value
+    elif isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, tuple):
+        items = enumerate(value)
+    for key, item in items:
+        yield from _paths(item, f"{place}.{key}" if place else str(key))
 
 
 def _show(loaded: Loaded, *, is_json: bool, only_said: bool) -> None:
