@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,91 +11,9 @@ import pytest
 from google.protobuf.json_format import MessageToJson
 
 from consentry.app.main import run as main
-from consentry.app.settings import Settings
-from consentry.app.wiring import Application
-from consentry.model.consent import ConsentEvent, EventKind, Proof, Scope
+from consentry.model.consent import EventKind
 from consentry.telemetry.audit.reader import AuditReader, AuditRecord
-from consentry.v1 import authorization_pb2 as wire
-from consentry.v1 import decision_pb2
-
-POLICY = """\
-mission "A shop" { controller "Shop GmbH" in "DE" }
-data customer { email name }
-attributes subject { tier: text }
-purpose mailing "Our letters" { basis consent  purpose news "News" }
-permit mail "The mailer writes to people who asked" {
-    who service "mailer"  may read  data customer.email  for mailing
-    when subject.tier != "blocked"
-}
-permit name "Names of those who asked, too" {
-    who service "mailer"  may read  data customer.name  for mailing
-    when subject.tier == "gold"
-}
-"""
-
-
-def question(person: str = "ada", **facts: Any) -> wire.CheckRequest:
-    return wire.CheckRequest(
-        principal=decision_pb2.Principal(id=facts.pop("principal", "mailer"), type="service"),
-        action="read",
-        data=facts.pop("data", ["customer.email"]),
-        subject=decision_pb2.DataSubject(
-            id=person,
-            attributes=[
-                decision_pb2.Attribute(
-                    name="tier", value=decision_pb2.Value(text=facts.pop("tier", "silver"))
-                )
-            ],
-        ),
-        purpose=facts.pop("purpose", "mailing.news"),
-        **facts,
-    )
-
-
-class Sidecar:
-    """All of a sidecar but its doors."""
-
-    def __init__(self, folder: Path, **audit: Any) -> None:
-        self.state = folder / "state"
-        (folder / "policies").mkdir(exist_ok=True)
-        self.policy = folder / "policies" / "shop.policy"
-        self.policy.write_text(POLICY)
-        self.application = Application(
-            Settings(
-                policies={"path": folder / "policies"},  # type: ignore[arg-type]  # as of a file
-                state={"path": self.state, "reserve_bytes": 0},  # type: ignore[arg-type]
-                audit=audit,  # type: ignore[arg-type]
-            )
-        )
-        assert not self.application.load_first().is_refused
-
-    def ask(self, asked: wire.CheckRequest, caller: str = "") -> str:
-        raw = asked.SerializeToString()
-        answer = self.application.point.check_bytes(raw, correlation_id="req", caller=caller)
-        return wire.CheckResponse.FromString(answer).moment.decision_id
-
-    def says(self, kind: EventKind, person: str = "ada") -> None:
-        event = ConsentEvent(
-            kind=kind,
-            data_subject_id=person,
-            scope=Scope(purpose="mailing"),
-            happened_at_us=1,
-            received_at_us=1,
-            position=0,
-            event_id="",
-            idempotency_key=f"{kind}-{person}",
-            proof=Proof(method="form"),
-        )
-        self.application.ledger.record([event])
-
-
-@contextmanager
-def sidecar_in(folder: Path, **audit: Any) -> Iterator[Sidecar]:
-    sidecar = Sidecar(folder, **audit)
-    try:
-        yield sidecar
-    finally:
-        sidecar.application.close()
+from tests.support.audited import POLICY, Sidecar, question, sidecar_in
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[Any], str]:
@@ -321,41 +238,6 @@ def test_replay_says_what_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert left_out[1][0]["why"] == "facts were left out: subject.tier"
     assert "erasure" in erased[1][0]["why"]
     assert "archive" in no_set[1][0]["why"]
-
-
-def test_field_that_is_left_out_does_not_come_back_among_the_facts(tmp_path: Path) -> None:
-    fields = ["action", "data", "principal_id", "purpose"]
-    with sidecar_in(tmp_path, question="facts", leave_out=fields) as sidecar:
-        sidecar.ask(question(principal="grace@shop.example"))
-    (record,) = AuditReader(sidecar.state / "audit").records()
-    raw = (sidecar.state / "audit" / "decisions.jsonl").read_text()
-
-    assert record.facts is not None
-    assert record.facts["principal"] == {"type": "service"}
-    assert set(record.facts) == {"principal", "subject"}
-    assert list(record.left_out) == fields
-    assert not [word for word in ("grace", '"read"', "customer.", "mailing") if word in raw]
-
-
-def test_misspelt_reason_to_sample_is_told_at_each_load(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A reason of the packs, one that a rule gives and one that nobody gives; all permits."""
-    sampling = {"consent_missing": 0.5, "mail": 0.5, "consent_widhdrawn": 0.5, "permit": 0.5}
-    with sidecar_in(tmp_path, sampling=sampling) as sidecar:
-        sidecar.policy.write_text(POLICY.replace("permit mail ", "permit post "))
-        assert sidecar.application.reload().is_reloaded
-
-    told = [
-        (record.reason, record.nearest)
-        for record in caplog.records
-        if record.msg == "audit_sampling_reason_unknown"
-    ]
-    assert told == [
-        ("consent_widhdrawn", "consent_withdrawn"),
-        ("consent_widhdrawn", "consent_withdrawn"),
-        ("mail", ""),
-    ]
 
 
 def test_replay_of_an_answer_without_the_consent_state(
