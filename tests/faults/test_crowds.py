@@ -105,4 +105,5 @@ def test_idle_connections_cost_little_and_health_answers(
         f"{cost / 1000:.1f}",
     )
     figure(f"crowds: health beside {count} idle connections, ms", f"{1000 * took_s:.1f}")
-    assert cost < 100_000
+    # Of few connections each bears its part of what a process grows by once and for all.
+    assert cost <= (25_000 if count >= 4_000 else 35_000)
