@@ -26,9 +26,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from consentry.telemetry.audit.record import AuditFields
 
-CONTEXT_HEADERS: Final = ("traceparent", "tracestate")
-"""What a caller says of its own span."""
-
 _PURPOSE_UNKNOWN: Final = "purpose_unknown"
 # Codes that are the sidecar's own fault, by the conventions for servers.
 _FAULTS: Final = frozenset({"UNKNOWN", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
