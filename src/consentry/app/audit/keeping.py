@@ -12,6 +12,7 @@ from consentry.app.ledger.place import CommandError
 from consentry.app.output import counted, err, out
 from consentry.model.values import datetime_of
 from consentry.telemetry.audit.keys import moment_of
+from consentry.telemetry.audit.reader import AuditReader
 
 KEYS_HELP: Final = "list the keys of the log, begin a new one, delete one with its records"
 
@@ -37,7 +38,7 @@ def keys(options: argparse.Namespace) -> ExitCode:
         begun = ring.begin(time.time_ns() // 1_000)
         return _say(options, {"begun": begun.name}, f"begun: {begun.name}")
     if options.delete:
-        return _delete(options)
+        return _delete(options, reader)
     files = {name: len(reader.files_of(name)) for name in ring.names()}
     if options.json:
         out().json({"keys": [{"name": n, "older_files": count} for n, count in files.items()]})
@@ -48,8 +49,7 @@ def keys(options: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def _delete(options: argparse.Namespace) -> ExitCode:
-    reader = find_place(options).reader()
+def _delete(options: argparse.Namespace, reader: AuditReader) -> ExitCode:
     name, names = options.delete, reader.keys.names()
     if name not in names:
         raise CommandError(f"there is no key {name}", ExitCode.USAGE)
