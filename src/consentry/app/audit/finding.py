@@ -17,6 +17,7 @@ from consentry.app.settings import Settings
 from consentry.app.settings_loading import SettingsError, load_settings
 from consentry.app.state_folder import AUDIT_FOLDER
 from consentry.model.values import time_us
+from consentry.server.callers import covers
 from consentry.telemetry.audit.reader import KEYS_FOLDER, AuditReader, AuditRecord
 
 _AGO: Final = re.compile(r"(\d+)([smhd])")
@@ -137,8 +138,7 @@ def _wanted(options: argparse.Namespace) -> Iterator[Callable[[AuditRecord], boo
 
 def _has(name: str, wanted: str) -> Callable[[AuditRecord], bool]:
     if name == "purpose":
-        below = f"{wanted}."
-        return lambda record: record.purpose == wanted or record.purpose.startswith(below)
+        return lambda record: covers(frozenset({wanted}), record.purpose)
     return lambda record: getattr(record, name) == wanted
 
 
