@@ -144,6 +144,8 @@ def test_reloads_under_full_load_fail_no_decision(
     assert load.failures == []
     assert load.answered
     assert load.digests <= good
+    if reloads >= 500:  # fewer have not filled yet what is kept of each
+        assert late_bytes <= 1.10 * early_bytes
 
 
 @pytest.mark.parametrize("drains", [pytest.param(100, marks=pytest.mark.slow)])

@@ -6,7 +6,6 @@ doors close before what stands behind them, and the decision log is written out 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -49,6 +48,7 @@ from consentry.server.plan_service import PlanMethods
 from consentry.server.sidecar import Sidecar
 from consentry.server.statement_service import StatementMethods
 from consentry.server.statements import Statements, Texts
+from consentry.telemetry.durable import sync_folder
 from consentry.telemetry.metrics import Metrics
 
 STRICT_THREADS: Final = 32
@@ -294,11 +294,7 @@ def make_state_folders(state: Path) -> None:
         (state / name).mkdir(exist_ok=True, mode=0o700)
     # A file is no more durable than the folders it stands in.
     for folder in (state, state.parent):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
 
 
 def _check_threads(settings: Settings) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from consentry.consent.errors import LedgerCorruptError
+from consentry.telemetry.durable import sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -103,15 +104,6 @@ def write_anchor(path: Path, anchor: Anchor) -> None:
         os.fsync(file.fileno())
     new.replace(path)
     sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Makes the names in a folder as durable as the files."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class AnchorKeeper:

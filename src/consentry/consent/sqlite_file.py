@@ -22,7 +22,6 @@ from consentry.consent.anchor import (
     anchor_path,
     check_anchor,
     find_anchor,
-    sync_folder,
     write_anchor,
 )
 from consentry.consent.chain import Head, Verification
@@ -36,6 +35,7 @@ from consentry.consent.sqlite_rows import (
     rows_after,
 )
 from consentry.consent.sqlite_schema import FileLock, check_kind, ledger_errors
+from consentry.telemetry.durable import sync_folder
 
 _PAGE_COUNT: Final = 5_000
 _COPY_PAGES: Final = 1_000

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from consentry.diagnostics.span import Source
+from consentry.telemetry.durable import sync_folder
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
 _NEW: Final = ".new-"
@@ -91,7 +92,7 @@ class PolicyArchive:
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
-        make_durable(self._folder)
+        sync_folder(self._folder)
 
     def load(self, digest: str) -> ArchivedSet:
         """The set with this digest, every text checked against its hash.
@@ -146,7 +147,7 @@ def _write_set(
         items[kind].append({**item, "pack": pack} if pack else item)
     manifest = {"digest": digest, "compiler_versions": [compiler_version], **items}
     write_new_file(new / _MANIFEST, _json(manifest))
-    make_durable(new)
+    sync_folder(new)
 
 
 def _add_version(place: Path, compiler_version: str) -> None:
@@ -156,7 +157,7 @@ def _add_version(place: Path, compiler_version: str) -> None:
     new.unlink(missing_ok=True)
     write_new_file(new, _json(manifest))
     new.replace(place / _MANIFEST)
-    make_durable(place)
+    sync_folder(place)
 
 
 def _json(manifest: Mapping[str, object]) -> bytes:
@@ -179,15 +180,6 @@ def write_new_file(path: Path, raw: bytes) -> None:
         file.write(raw)
         file.flush()
         os.fsync(file.fileno())
-
-
-def make_durable(folder: Path) -> None:
-    """Makes the names in a folder durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 @contextmanager

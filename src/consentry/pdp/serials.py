@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from consentry.pdp.archive import alone_in, make_durable, write_new_file
+from consentry.pdp.archive import alone_in, write_new_file
 from consentry.pdp.bundle import BundleError
+from consentry.telemetry.durable import sync_folder
 
 _FILE: Final = "highest.json"
 _LAST: Final = "last.bundle"
@@ -87,4 +88,4 @@ class SerialRecord:
         new.unlink(missing_ok=True)
         write_new_file(new, content)
         new.replace(self._folder / name)
-        make_durable(self._folder)
+        sync_folder(self._folder)

@@ -19,6 +19,7 @@ from typing import Final
 
 from consentry.model.values import MICROS_PER_DAY
 from consentry.telemetry.audit.record import parse_time
+from consentry.telemetry.durable import sync_folder
 
 ACTIVE: Final = "decisions.jsonl"
 _OLDER: Final = re.compile(r"decisions-(\d{6,})\.jsonl\Z")
@@ -138,19 +139,12 @@ class FileSink:
             fd = os.open(self._path, flags, 0o600)
             try:
                 self._end_line(fd)
-                self._make_name_durable()
+                sync_folder(self._folder)
             except OSError:
                 os.close(fd)
                 raise
             self._fd, self._begun_us = fd, None
         return self._fd
-
-    def _make_name_durable(self) -> None:
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def _is_moved(self, fd: int) -> bool:
         ours = os.fstat(fd)

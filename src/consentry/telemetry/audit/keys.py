@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from consentry.model.values import MICROS_PER_DAY, MICROS_PER_SECOND, datetime_of, time_us
+from consentry.telemetry.durable import sync_folder
 
 KEY_BYTES: Final = 32
 HASH_BYTES: Final = 16
@@ -132,7 +133,7 @@ class KeyRing:
             self._path(name).unlink()
         except FileNotFoundError:
             return False
-        self._sync_folder()
+        sync_folder(self._folder)
         return True
 
     def prune(self, used: Collection[str], now_us: int, *, keep_us: int = 0) -> tuple[str, ...]:
@@ -168,18 +169,11 @@ class KeyRing:
                 os.link(new, self._path(name))
         finally:
             new.unlink()
-        self._sync_folder()
+        sync_folder(self._folder)
         made = self.find(name)
         if made is None:
             raise AuditKeyError(f"key {name} went away while it was made")
         return made
-
-    def _sync_folder(self) -> None:
-        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 def _name_at(at_us: int) -> str:
