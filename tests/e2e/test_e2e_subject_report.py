@@ -150,6 +150,13 @@ def test_what_the_log_cannot_tell_stands_in_the_report(kept: Kept, tmp_path: Pat
     assert any("7 answers" in sentence for sentence in gaps["told"])
 
 
+def test_a_log_that_was_named_and_is_not_there_is_told(kept: Kept, tmp_path: Path) -> None:
+    done = kept.report("--format", "json", "--log", str(tmp_path / "typo.jsonl"))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no decision log" in done.stderr
+
+
 def test_a_state_without_a_ledger_is_refused(kept: Kept, tmp_path: Path) -> None:
     done = kept.report("--state", str(tmp_path))
 

@@ -120,6 +120,8 @@ def _asked(
     try:
         reader = find_place(options).reader()
     except CommandError:
+        if options.log is not None:  # a report that is empty by a slip would say that nobody asked
+            raise
         return [], Gaps(has_log=False, has_receipts=has_receipts)
     is_about, living = reader.is_about(options.subject), frozenset(_living(reader))
     asked: list[Asked] = []
