@@ -187,6 +187,30 @@ def test_network_is_closed_but_for_what_is_named(home: Path) -> None:
     assert not policy["spec"].get("egress")
 
 
+def test_bundles_may_come_from_another_port(home: Path) -> None:
+    example = CHART / "examples" / "sidecar.yaml"
+
+    def ports(*words: str) -> set[int | str]:
+        (policy,) = of_kind(rendered(example, home, *words), "NetworkPolicy")
+        return {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+
+    assert 443 in ports()
+    assert ports("--set=networkPolicy.bundlePort=8443") == ports() - {443} | {8443}
+
+
+def test_keys_of_the_preference_page_come_from_a_secret(values: Path, home: Path) -> None:
+    volume = '[{"name": "links", "secret": {"secretName": "links", "defaultMode": 288}}]'
+    mount = '[{"name": "links", "mountPath": "/etc/consentry/links", "readOnly": true}]'
+    words = (f"--set-json=extraVolumes={volume}", f"--set-json=extraVolumeMounts={mount}")
+
+    pod = pod_of(rendered(values, home, *words))
+
+    assert json.loads(mount)[0] in consentry_of(pod)["volumeMounts"]
+    assert json.loads(volume)[0] in pod["spec"]["volumes"]
+    ours = [one for one in containers_of(pod) if one["name"] != "consentry"]
+    assert all("links" not in {m["name"] for m in one["volumeMounts"]} for one in ours)
+
+
 def test_everything_selects_the_pods_that_there_are(manifests: list[Manifest]) -> None:
     labels = pod_of(manifests)["metadata"]["labels"].items()
     selectors = [

@@ -72,6 +72,9 @@ volumeMounts:
   {{- if eq .Values.mode "sidecar" }}
   - {name: consentry-socket, mountPath: /run/consentry}
   {{- end }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{/* The volumes of that container, but for the state on a claim. */}}
@@ -115,6 +118,9 @@ volumeMounts:
   emptyDir:
     medium: Memory
     sizeLimit: 1Mi
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 
