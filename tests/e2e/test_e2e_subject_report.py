@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from consentry.client import Client, event, service
+from consentry.consent.receipts import look_into_receipt
 from tests.support.page_world import MAILER, may_mail
 from tests.support.sidecar import RunningSidecar, running_sidecar
 
 ROOT = Path(__file__).resolve().parents[2]
+ISSUED_ANEW = {"dct:created"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     command = [sys.executable, "-m", "consentry.app", "keys", "generate", "--keys", str(keys)]
     subprocess.run(command, check=True, capture_output=True)
     config = folder / "sidecar.toml"
-    config.write_text('[audit]\nmode = "strict"\n', encoding="utf-8")  # written with the answer
+    # Strict: each record is written with its answer.
+    settings = f'[audit]\nmode = "strict"\n[receipts]\nkeys_path = "{keys}"\n'
+    config.write_text(settings, encoding="utf-8")
     with (
         running_sidecar(ROOT / "policies", folder / "state", "--config", str(config)) as sidecar,
         Client(sidecar.target) as client,
@@ -137,6 +141,27 @@ def test_a_report_asks_the_sidecar_for_the_ledger_where_it_is_told_to(kept: Kept
 
     assert [one["id"] for one in there["events"]] == [one["id"] for one in here["events"]]
     assert there["asked"] == here["asked"]
+
+
+def test_receipts_of_a_sidecar_are_those_that_its_state_would_give(kept: Kept) -> None:
+    here, there = kept.told(), kept.told("--target", kept.sidecar.target)
+
+    def said(told: dict[str, Any]) -> list[dict[str, Any]]:
+        receipts = [look_into_receipt(one["receipt"]) for one in told["events"]]
+        return [{k: v for k, v in one.items() if k not in ISSUED_ANEW} for one in receipts]
+
+    assert len(said(there)) == 2
+    assert said(there) == said(here)
+
+
+def test_a_sidecar_without_a_key_is_told_as_one_that_gives_no_receipts(kept: Kept) -> None:
+    away = kept.keys.with_name("keys-away")
+    kept.keys.rename(away)
+    try:
+        there = kept.told("--target", kept.sidecar.target)
+    finally:
+        away.rename(kept.keys)
+
     assert there["gaps"]["receipts"] is False
 
 

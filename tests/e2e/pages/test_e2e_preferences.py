@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 EMAIL = "purpose-marketing.email"
+SOON_S = 10.0  # far more than it takes, on a machine that is busy with other things
 Figure = Callable[[str, object], None]
 
 
@@ -178,9 +179,16 @@ def test_axe_finds_nothing_wrong(
     assert found == []
 
 
-def test_the_page_is_light(world: PageWorld, browser: Browser, figure: Figure) -> None:
+@pytest.mark.parametrize(
+    ("path", "most_bytes"),
+    [("/preferences", 64 * 1024), ("/transparency", 128 * 1024), ("/explain", 64 * 1024)],
+)
+def test_the_page_is_light(
+    world: PageWorld, browser: Browser, path: str, most_bytes: int, figure: Figure
+) -> None:
     page = opened(browser)
     page.goto(world.link("light"))
+    page.goto(world.url(path))
     sizes: list[int] = []
     page.on("requestfinished", lambda sent: sizes.append(sent.sizes()["responseBodySize"]))
 
@@ -193,11 +201,11 @@ def test_the_page_is_light(world: PageWorld, browser: Browser, figure: Figure) -
         }).observe({type: "paint", buffered: true}))"""
     )
 
-    figure("preference page, requests", len(sizes))
-    figure("preference page, bytes", sum(sizes))
-    figure("preference page, first paint ms", round(painted_ms, 1))
+    figure(f"{path}, requests", len(sizes))
+    figure(f"{path}, bytes", sum(sizes))
+    figure(f"{path}, first paint ms", round(painted_ms, 1))
     assert len(sizes) == 1
-    assert sum(sizes) < 64 * 1024
+    assert sum(sizes) < most_bytes
 
 
 def test_three_sidecars_deny_soon_after_the_press(
@@ -215,8 +223,9 @@ def test_three_sidecars_deny_soon_after_the_press(
         with Client(target) as client:
             assert may_mail(client, person).is_permitted
             is_asking.wait(60)
+            last_s = time.monotonic() + SOON_S
             while may_mail(client, person).is_permitted:
-                pass
+                assert time.monotonic() < last_s, f"{target} still permits"
             return time.monotonic()
 
     with ThreadPoolExecutor(len(NAMES)) as pool:
@@ -226,6 +235,7 @@ def test_three_sidecars_deny_soon_after_the_press(
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         took_s = [future.result(60) - pressed_s for future in asked]
 
+    assert max(took_s) < SOON_S
     for name, one in zip(NAMES, took_s, strict=True):
         figure(f"press on `Stop allowing` to first denial at {name}, ms", round(one * 1_000, 1))
     page.get_by_text("In force in all 3 systems.").wait_for()

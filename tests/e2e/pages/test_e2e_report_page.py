@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consentry.app.publishing import read_publishable
+from consentry.consent.records import receipt_of
 from consentry.model.consent import ConsentEvent, EventKind, Proof, Scope
+from consentry.publish.receipt_page import receipt_page
+from consentry.publish.record import render_record_html
+from consentry.publish.record_facts import HouseFacts, record_facts
 from consentry.publish.subject_report import (
     Asked,
     Gaps,
@@ -84,3 +88,29 @@ def test_axe_finds_nothing_wrong_with_a_report(
     assert found == []
     assert "(e1)" in page.inner_text("main")
     assert "<b>ada</b>" in page.inner_text("header")
+
+
+@pytest.mark.parametrize(("scheme", "language"), [("light", "en"), ("dark", "th")])
+def test_axe_finds_nothing_wrong_with_a_record_and_a_receipt(
+    browser: Browser,
+    project_root: Path,
+    scheme: str,
+    language: str,
+    figure: Callable[[str, object], None],
+) -> None:
+    shop = read_publishable(str(project_root / "policies"))
+    assert shop is not None
+    rows, wording = shop.publisher.record(language, shop.texts(language))
+    facts = record_facts(shop.program, HouseFacts())
+    receipt = receipt_of([GIVEN], facts, ledger_id="l", issued_at_us=NOW_US)
+    page = opened(browser, color_scheme=scheme)
+
+    for name, text in (
+        ("record", render_record_html(rows, shop.program, wording)),
+        ("receipt", receipt_page(receipt, signed="a.b.c", verified_by="key-1")),
+    ):
+        page.set_content(text)
+        found = axe_violations(page)
+
+        figure(f"axe violations, {name}, {scheme}, {language}", len(found))
+        assert found == []
