@@ -140,7 +140,8 @@ def covered_by(program: Program, node: PurposeNode) -> tuple[PurposeNode, ...]:
 class Told:
     """What the page tells of a purpose, and so what a consent given there speaks of.
 
-    `listed` are purposes below it, `data` fields or groups of them; empty where nothing narrows.
+    `listed` are purposes below it. `data` are fields; where they are more than `MAX_NAMED`, the
+    groups that hold nothing else, and the first of those alone. Empty where nothing narrows.
     """
 
     listed: tuple[str, ...]
@@ -175,8 +176,8 @@ def _names(program: Program, leaves: frozenset[int]) -> tuple[str, ...]:
     fields = tuple(program.data[index].path for index in sorted(leaves))
     if len(fields) <= MAX_NAMED:
         return fields
-    groups = tuple(root.path for root in data_roots(program, leaves))
-    return groups if len(groups) <= MAX_NAMED else ()
+    # None at all would mean everything: of what is too much to name, the rest is not agreed to.
+    return tuple(root.path for root in data_roots(program, leaves))[:MAX_NAMED]
 
 
 def is_sensible(node: PurposeNode, choice: Choice) -> bool:

@@ -11,6 +11,7 @@ from consentry.model.program import Program
 from consentry.model.trees import PurposeNode
 from consentry.publish.choices import (
     GIVEN,
+    MAX_NAMED,
     Choice,
     PurposeState,
     Stand,
@@ -22,6 +23,7 @@ from consentry.publish.choices import (
 )
 from consentry.publish.preferences import cards_of
 from consentry.publish.wording import Wording, languages, read_phrases
+from tests.support.compiling import compile_text
 
 NOTHING = PurposeState()
 YES = PurposeState(state=GIVEN, given_at_us=1_780_000_000_000_000)
@@ -100,6 +102,21 @@ def test_a_consent_names_the_fields_that_the_page_told_of(shop: Program) -> None
     told = told_of(shop, purpose(shop, "marketing.email"))
 
     assert told.data == ("customer.contact.email", "customer.profile.name")
+
+
+def test_a_consent_that_cannot_name_all_that_was_told_names_less_and_never_more() -> None:
+    groups = range(MAX_NAMED + 2)
+    used = ", ".join(f"g{n}.used" for n in groups)
+    text = "\n".join(f"data g{n} {{ used unused }}" for n in groups)
+    text += "\npurpose news { basis consent }\n"
+    text += f'permit mail {{ who service "mailer" may contact data {used} for news }}\n'
+    program = compile_text(text).program
+    assert program is not None
+
+    named = told_of(program, purpose(program, "news")).data
+
+    assert len(named) == MAX_NAMED
+    assert all(name.endswith(".used") for name in named)
 
 
 @pytest.mark.parametrize("language", languages())
