@@ -68,17 +68,21 @@ def _publisher(program: Program, compiled: Compiled) -> Publisher:
     return Publisher(program, own, packs)
 
 
-def write(text: str, file: str | None) -> None:
-    """To the file, or else to standard output.
-
-    Raises:
-        OSError: the file cannot be written.
+def write_or_tell(verb: str, text: str, file: str | None) -> bool:
+    """To the file, or else to standard output; False where the file cannot be written: that is
+    then told.
     """
     if file is None:
         out().stream.write(text)
         out().stream.flush()
-    else:
+        return True
+    try:
         Path(file).write_text(text, encoding="utf-8", newline="")
+    except OSError as problem:
+        why = (problem.strerror or "unknown error").lower()
+        err().line(f"consentry {verb}: `{file}` cannot be written: {why}")
+        return False
+    return True
 
 
 def warn_missing(missing: tuple[TextKey, ...], language: str) -> None:

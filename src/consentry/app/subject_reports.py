@@ -20,7 +20,7 @@ from consentry.app.state_folder import LEDGER_FILE, LEDGER_FOLDER
 from consentry.app.state_input import compile_archived, read_person
 from consentry.app.system import SystemClock
 from consentry.consent.receipts import ReceiptIssuer
-from consentry.consent.records import RecordFacts, is_of_consent, target_of
+from consentry.consent.records import RecordFacts, group_events, is_of_consent
 from consentry.consent.signing import KeyFolder
 from consentry.consent.sqlite_file import reading
 from consentry.consent.sqlite_rows import ledger_id_in
@@ -105,12 +105,11 @@ def _sign(
         return None
     issuer = ReceiptIssuer(lambda: ledger_id, lambda: signer, SystemClock())
     receipts = {}
-    of_consent = [event for event in events if is_of_consent(event)]
-    for number, event in enumerate(of_consent, start=1):
-        same = [e for e in of_consent[:number] if target_of(e) == target_of(event)]
-        issued = issuer.issue(same, facts)
-        if issued is not None:
-            receipts[event.event_id] = issued[0]
+    for life in group_events(events):
+        for number, event in enumerate(life, start=1):
+            issued = issuer.issue(life[:number], facts)
+            if issued is not None:
+                receipts[event.event_id] = issued[0]
     return receipts
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from consentry.consent.records import is_of_consent
 from consentry.model import vocabulary
 from consentry.model.consent import ConsentEvent, Track
 from consentry.model.program import Program
@@ -205,13 +206,10 @@ def acts_of(
         Act(
             at=f"{datetime_of(event.happened_at_us):%Y-%m-%d %H:%M} UTC",
             text=act_sentence(program, wording, event),
-            event_id=event.event_id if has_receipt and event.kind.value in _WITH_RECEIPT else "",
+            event_id=event.event_id if has_receipt and is_of_consent(event) else "",
         )
         for event in list(reversed(events))[:MAX_ACTS]
     )
-
-
-_WITH_RECEIPT: Final = frozenset({"requested", "given", "refused", "withdrawn"})
 
 
 def act_sentence(program: Program, wording: Wording, event: ConsentEvent) -> str:

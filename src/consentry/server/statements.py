@@ -19,6 +19,7 @@ from consentry.lang.translations import TextKey, Translation
 from consentry.model.ports import Clock
 from consentry.model.program import Program
 from consentry.pdp.errors import NotReadyError
+from consentry.pdp.translations import texts_in
 from consentry.publish.proof import Figures
 from consentry.publish.publisher import MEDIA_TYPES, Format, Publisher, merge_texts
 from consentry.publish.wording import Wording, languages
@@ -77,7 +78,7 @@ class Texts:
     def translated(self, language: str) -> Mapping[TextKey, str]:
         """All texts in one language."""
         return merge_texts(
-            _in(language, self.pack_translations), _in(language, self.translations())
+            texts_in(language, self.pack_translations), texts_in(language, self.translations())
         )
 
 
@@ -227,11 +228,3 @@ class Statements:
             digest=active.program.digest,
             missing=published.missing,
         )
-
-
-def _in(language: str, translations: Iterable[Translation]) -> dict[TextKey, str]:
-    texts: dict[TextKey, str] = {}
-    for translation in translations:
-        if translation.language == language:
-            texts.update(translation.texts)
-    return texts

@@ -7,7 +7,7 @@ import argparse
 from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
 from consentry.app.output import counted, err
 from consentry.app.policy_files import add_path
-from consentry.app.publishing import add_publishing, read_publishable, warn_missing, write
+from consentry.app.publishing import add_publishing, read_publishable, warn_missing, write_or_tell
 from consentry.publish.record import render_record_csv, render_record_html
 
 _EXAMPLES = """\
@@ -47,11 +47,7 @@ def run(options: argparse.Namespace) -> int:
         text = render_record_csv(rows, wording)
     else:
         text = render_record_html(rows, found.program, wording)
-    try:
-        write(text, options.out)
-    except OSError as problem:
-        why = (problem.strerror or "unknown error").lower()
-        err().line(f"consentry record: `{options.out}` cannot be written: {why}")
+    if not write_or_tell("record", text, options.out):
         return ExitCode.USAGE
     warn_missing(wording.missing, options.language)
     gaps = sum(len(row.gaps) for row in rows)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 
 from consentry.app.exit_codes import EXIT_CODES_HELP, ExitCode
-from consentry.app.output import err
 from consentry.app.policy_files import add_path
-from consentry.app.publishing import add_publishing, read_publishable, warn_missing, write
+from consentry.app.publishing import add_publishing, read_publishable, warn_missing, write_or_tell
 from consentry.publish.publisher import Format
 
 _EXAMPLES = """\
@@ -55,11 +54,7 @@ def run(options: argparse.Namespace) -> int:
         current.texts(options.language),
         previous=None if previous is None else previous.program,
     )
-    try:
-        write(published.text, options.out)
-    except OSError as problem:
-        why = (problem.strerror or "unknown error").lower()
-        err().line(f"consentry statement: `{options.out}` cannot be written: {why}")
+    if not write_or_tell("statement", published.text, options.out):
         return ExitCode.USAGE
     warn_missing(published.missing, options.language)
     return ExitCode.OK

@@ -135,8 +135,7 @@ class PreferencePages:
             return await self._turn_away(language)
         if not self._views.allows(visitor.data_subject_id):
             return await self._tell("many", language, 429)
-        done = request.query_params.get("done", "")
-        position = int(done) if done.isascii() and done.isdigit() and len(done) < 19 else 0
+        position = _position(request.query_params.get("done", ""))
         answer = await self._guarded(partial(self._page, visitor, language, position), language)
         self._visitors.keep(visitor, answer)
         return answer
@@ -267,12 +266,11 @@ class PreferencePages:
         if place is None or choice is None or not is_sensible(program.purposes[place], choice):
             return _message("unknown", language, 404)
         events = self._events(person)
-        seen = form.get("revision", "")
         position = self._recorder.record(
             choice_event(
                 program, program.purposes[place], choice, person, place=self._options.place
             ),
-            seen=int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 19 else 0,
+            seen=_position(form.get("revision", "")),
             newest=events[-1].position if events else 0,
         )
         return _go_to(language, done=position, purpose=program.purposes[place].path)
@@ -320,6 +318,11 @@ def _purpose_state(told: wire.PurposeConsent) -> PurposeState:
         given_at_us=micros_of(told.given_at) if told.HasField("given_at") else None,
         expires_at_us=micros_of(told.expires_at) if told.HasField("expires_at") else None,
     )
+
+
+def _position(text: str) -> int:
+    """A position on the ledger; 0 where the text is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def _go_to(language: str, *, done: int = 0, purpose: str = "") -> Response:
