@@ -7,25 +7,13 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from consentry.model.values import MICROS_PER_SECOND
+from consentry.telemetry.audit.keys import AuditKey
+from consentry.telemetry.audit.record import RecordWriter
 from consentry.telemetry.cells import Amount
 
 log = logging.getLogger(__name__)
 
 _TEND_EVERY_US: Final = 60 * MICROS_PER_SECOND
-
-
-class Account:
-    """What became of the records."""
-
-    def __init__(self) -> None:
-        self.written: Final = Amount()
-        """Records stored."""
-        self.dropped: Final = Amount()
-        """Records lost; none are in strict mode."""
-        self.sampled_out: Final = Amount()
-        """Records that sampling left out; none are in strict mode."""
-        self.withheld: Final = Amount()
-        """Calls without an answer because of their record; none are in buffered mode."""
 
 
 class Tended(Protocol):
@@ -34,6 +22,34 @@ class Tended(Protocol):
     def tend(self, now_us: int) -> None:
         """Keep house; raises OSError where it cannot now."""
         ...
+
+
+class Keys(Protocol):
+    """Where the key to write with comes from."""
+
+    def current(self, now_us: int) -> AuditKey:
+        """The key to write with now; raises OSError or AuditKeyError."""
+        ...
+
+
+class Account:
+    """What became of the records, and what both modes write them with."""
+
+    def __init__(
+        self, sink: Tended, *, keys: Keys, now_us: Callable[[], int], writer: RecordWriter | None
+    ) -> None:
+        self._keys: Final = keys
+        self._now_us: Final = now_us
+        self._writer: Final = writer if writer is not None else RecordWriter()
+        self._tender: Final = Tender(sink, now_us)
+        self.written: Final = Amount()
+        """Records stored."""
+        self.dropped: Final = Amount()
+        """Records lost; none are in strict mode."""
+        self.sampled_out: Final = Amount()
+        """Records that sampling left out; none are in strict mode."""
+        self.withheld: Final = Amount()
+        """Calls without an answer because of their record; none are in buffered mode."""
 
 
 class Tender:

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from consentry.telemetry.audit.account import Account, Tender, tell_failure
+from consentry.telemetry.audit.account import Account, Keys, tell_failure
 from consentry.telemetry.audit.keys import AuditKey, AuditKeyError
 from consentry.telemetry.audit.record import GAP, SAMPLED_OUT, AuditFields, Record, RecordWriter
 
@@ -74,14 +74,6 @@ class Sink(Protocol):
         ...
 
 
-class Keys(Protocol):
-    """Where the key to write with comes from."""
-
-    def current(self, now_us: int) -> AuditKey:
-        """The key to write with now; raises OSError or AuditKeyError."""
-        ...
-
-
 class Group:
     """Lines on their way to a sink; `numbers` are those of their records, 0 for what is none."""
 
@@ -122,11 +114,8 @@ class AuditLog(Account):
         writer: RecordWriter | None = None,
         capacity: int = 65_536,
     ) -> None:
-        super().__init__()
+        super().__init__(sink, keys=keys, now_us=now_us, writer=writer)
         self._sink = sink
-        self._keys = keys
-        self._now_us = now_us
-        self._writer = writer if writer is not None else RecordWriter()
         self._capacity = capacity
         self._buffer: deque[Record] = deque()
         self._next_seq = itertools.count(1).__next__
@@ -135,7 +124,6 @@ class AuditLog(Account):
         # A group that was begun: what a sink did not take is offered again.
         self._group = Group()
         self._key: AuditKey | None = None
-        self._tender = Tender(sink, now_us)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_given_up = False

@@ -20,9 +20,8 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
-from consentry.telemetry.audit.account import Account, Tender, tell_failure
+from consentry.telemetry.audit.account import Account, Keys, tell_failure
 from consentry.telemetry.audit.keys import AuditKeyError
-from consentry.telemetry.audit.log import Keys
 from consentry.telemetry.audit.record import AuditFields, Record, RecordWriter
 
 log = logging.getLogger(__name__)
@@ -83,18 +82,14 @@ class StrictAuditLog(Account):
         observe: Callable[[float], object] = lambda _seconds: None,
     ) -> None:
         """`observe` is told how long each call waited for the disk."""
-        super().__init__()
+        super().__init__(sink, keys=keys, now_us=now_us, writer=writer)
         self._sink = sink
-        self._keys = keys
-        self._now_us = now_us
-        self._writer = writer if writer is not None else RecordWriter()
         self._patience_s = patience_s
         self._observe = observe
         self._local = threading.local()
         self._queue: SimpleQueue[_Piece | None] = SimpleQueue()
         self._next_seq = 1
         self._key_name = ""
-        self._tender = Tender(sink, now_us)
         self._is_refused = False
         self._busy_since_s: float | None = None
         self._is_closed = False
