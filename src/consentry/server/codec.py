@@ -18,8 +18,9 @@ from consentry.v1 import decision_pb2 as shapes
 from consentry.v1 import wire_pb2
 
 EFFECTS: Final = {Effect.PERMIT: shapes.EFFECT_PERMIT, Effect.DENY: shapes.EFFECT_DENY}
+_REDACT: Final = "redact"
 _MASKS: Final = {
-    "redact": shapes.MASK_FUNCTION_REDACT,
+    _REDACT: shapes.MASK_FUNCTION_REDACT,
     "last": shapes.MASK_FUNCTION_LAST,
     "first": shapes.MASK_FUNCTION_FIRST,
     "initials": shapes.MASK_FUNCTION_INITIALS,
@@ -28,6 +29,7 @@ _MASKS: Final = {
     "round": shapes.MASK_FUNCTION_ROUND,
     "null": shapes.MASK_FUNCTION_NULL,
 }
+_MASK_NAMES: Final[dict[int, str]] = {number: name for name, number in _MASKS.items()}
 _MAX_WRITTEN: Final = 512
 _MAX_HANDLES: Final = 1_024
 _ALL_ONES: Final = (1 << 8 * HANDLE_BYTES) - 1
@@ -195,6 +197,12 @@ def wire_mask(mask: Mask) -> shapes.Mask:
     # A function that this table lacks goes out as unspecified, which callers read as redact.
     function = _MASKS.get(mask.function, shapes.MASK_FUNCTION_UNSPECIFIED)
     return shapes.Mask(function=function, argument=mask.argument or 0)
+
+
+def read_mask(mask: shapes.Mask) -> tuple[str, int]:
+    """A mask's function by name, and its argument or 0; one that this version lacks redacts."""
+    name = _MASK_NAMES.get(mask.function)
+    return (_REDACT, 0) if name is None else (name, mask.argument)
 
 
 def wire_reason(finding: Finding) -> shapes.Reason:

@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from consentry.envoy.v3 import external_auth_pb2 as wire
 from consentry.model.request import FieldViolation, RequestError
 from consentry.pdp.errors import NotReadyError
+from consentry.server.authzen.decisions import tell_decision
 from consentry.server.callers import Caller, Identity, Right
 from consentry.server.calls import NO_CALL, Call
 from consentry.server.ext_authz.answers import answer_decision, answer_refusal
@@ -117,13 +118,16 @@ def test_undecided_is_an_error_that_no_setting_of_the_proxy_lets_through() -> No
     assert headers_of(stale.denied_response.headers)["retry-after"] == "1"
 
 
-def test_a_mask_of_a_later_version_redacts() -> None:
-    leaf = shapes.LeafDecision(
-        data="a.x", effect=shapes.EFFECT_PERMIT, mask=shapes.Mask(function=0, argument=0)
-    )
+@pytest.mark.parametrize("number", [0, 99])
+def test_a_mask_of_a_later_version_redacts(number: int) -> None:
+    mask = shapes.Mask(argument=4)
+    mask.function = number  # type: ignore[assignment]
+    leaf = shapes.LeafDecision(data="a.x", effect=shapes.EFFECT_PERMIT, mask=mask)
 
     response = answer_decision(answer(leaves=[leaf]), {})
     assert headers_of(response.ok_response.headers)["x-consentry-masks"] == "a.x=redact"
+    told = tell_decision(answer(leaves=[leaf]))["context"]["fields"]
+    assert told[0]["mask"] == {"function": "redact"}
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,12 @@ Obligations have the shape of the obligations profile: a caller that cannot do o
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from consentry.model.vocabulary import CONSENT_STATE_UNAVAILABLE
+from consentry.server.codec import read_mask
 from consentry.v1 import authorization_pb2 as wire
 from consentry.v1 import decision_pb2 as shapes
-
-_MASK_PREFIX: Final = "MASK_FUNCTION_"
-_REDACT: Final = "redact"
 
 
 def tell_decision(answer: wire.CheckResponse) -> dict[str, Any]:
@@ -70,10 +68,8 @@ def _field(leaf: shapes.LeafDecision) -> dict[str, Any]:
 
 
 def _mask(mask: shapes.Mask) -> dict[str, Any]:
-    if mask.function == shapes.MASK_FUNCTION_UNSPECIFIED:
-        return {"function": _REDACT}
-    name = shapes.MaskFunction.Name(mask.function).removeprefix(_MASK_PREFIX).lower()
-    return {"function": name} | ({"argument": mask.argument} if mask.argument else {})
+    name, argument = read_mask(mask)
+    return {"function": name} | ({"argument": argument} if argument else {})
 
 
 def _reason(reason: shapes.Reason) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from google.rpc import code_pb2
 
 from consentry.envoy.v3 import external_auth_pb2 as wire
 from consentry.model.vocabulary import CONSENT_STATE_UNAVAILABLE
+from consentry.server.codec import read_mask
 from consentry.server.ext_authz.refusals import (
     HTML_TYPE,
     PAGE_POLICY,
@@ -54,7 +55,6 @@ _CODES: Final = {
 }
 _PER_ANSWER: Final = (DECISION_ID, CONSENT_AGE, LEDGER_POSITION, VALID_UNTIL)
 _VARYING: Final = ("moment", "valid_until", "keeping")
-_MASK_PREFIX: Final = "MASK_FUNCTION_"
 
 
 def answer_decision(
@@ -168,11 +168,9 @@ def _of_its_kind(answer: answers.CheckResponse) -> dict[str, str]:
 
 
 def _mask(mask: shapes.Mask) -> str:
-    """`last:4`, `initials`; what this version does not know is redacted."""
-    if mask.function == shapes.MASK_FUNCTION_UNSPECIFIED:
-        return "redact"
-    name = shapes.MaskFunction.Name(mask.function).removeprefix(_MASK_PREFIX).lower()
-    return f"{name}:{mask.argument}" if mask.argument else name
+    """`last:4`, `initials`."""
+    name, argument = read_mask(mask)
+    return f"{name}:{argument}" if argument else name
 
 
 def _add_headers(options: Any, headers: Mapping[str, str]) -> None:
