@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, TypeVar
 
@@ -25,8 +25,9 @@ from consentry.server.text_checks import find_text_fault
 from consentry.telemetry.metrics import Metrics
 
 CORRELATION_ID: Final = "correlation-id"
+REQUEST_ID: Final = "x-request-id"
 AT_LEAST: Final = "consentry-at-least"
-MAX_CORRELATION_ID: Final = 128
+_MAX_CORRELATION_ID: Final = 128
 _MAX_POSITION: Final = 2**63 - 1
 
 CODE_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
@@ -110,9 +111,17 @@ def check_correlation_id(value: str, field: str) -> str:
     Raises:
         RequestError: it is too long or holds something that must not stand in a log line.
     """
-    if value and (code := find_text_fault(value, MAX_CORRELATION_ID)) is not None:
+    if value and (code := find_text_fault(value, _MAX_CORRELATION_ID)) is not None:
         raise RequestError(violation(field, code))
     return value
+
+
+def request_name(headers: Mapping[str, str]) -> str:
+    """The name that an HTTP request has for itself, so that its log and the decision log can be
+    laid together; empty where it has none, or one that must not stand in a log line.
+    """
+    name = headers.get(REQUEST_ID, "")
+    return "" if find_text_fault(name, _MAX_CORRELATION_ID) else name
 
 
 def build_guard(

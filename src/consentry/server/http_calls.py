@@ -24,16 +24,14 @@ from consentry.server.callers import (
     NotPermittedError,
     Right,
 )
+from consentry.server.calls import REQUEST_ID, request_name
 from consentry.server.errors import TooManyCallsError, status_of
 from consentry.server.gate import Gate
 from consentry.server.methods import Pools
 from consentry.server.pools import CallPool
-from consentry.server.text_checks import find_text_fault
 from consentry.telemetry.metrics import Metrics
 
-REQUEST_ID: Final = "x-request-id"
 ORIGIN: Final = "origin"
-MAX_CORRELATION_ID: Final = 128
 JSON_TYPE: Final = "application/json"
 
 _Result = TypeVar("_Result")
@@ -153,13 +151,12 @@ class HttpCalls:
     async def _answer(self, method: HttpMethod, request: Request) -> HttpAnswer:
         caller = self._enter(method, request)
         body = await read_body(request, method.max_body_bytes)
-        name = request.headers.get(REQUEST_ID, "")
         call = HttpCall(
             body=body,
             headers=request.headers,
             query=request.query_params,
             caller=caller,
-            correlation_id="" if find_text_fault(name, MAX_CORRELATION_ID) else name,
+            correlation_id=request_name(request.headers),
             note_refusal=self._gate.note_refusal,
         )
         pool = self._pools.wait if method.may_wait else self._pools.check

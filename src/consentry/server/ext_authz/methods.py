@@ -15,7 +15,7 @@ from google.rpc import code_pb2
 from consentry.envoy.v3 import external_auth_pb2 as wire
 from consentry.server.admission import admitted
 from consentry.server.callers import NotPermittedError
-from consentry.server.calls import MAX_CORRELATION_ID, Call, RawBehaviour
+from consentry.server.calls import Call, RawBehaviour, request_name
 from consentry.server.errors import status_of
 from consentry.server.ext_authz.answers import answer_decision, answer_refusal
 from consentry.server.ext_authz.asked import AskedRequest, ClaimsPlace, read_asked
@@ -23,7 +23,6 @@ from consentry.server.ext_authz.mapping import PATH_AMBIGUOUS, RouteMapping, Unm
 from consentry.server.ext_authz.questions import encode_question
 from consentry.server.ext_authz.refusals import Refusal
 from consentry.server.ports import Decider
-from consentry.server.text_checks import find_text_fault
 from consentry.telemetry.metrics import Metrics
 from consentry.v1 import authorization_pb2 as answers
 from consentry.v1 import decision_pb2 as shapes
@@ -44,7 +43,6 @@ _OUTCOMES: Final[dict[int, str]] = {
 }
 OUTCOMES: Final = frozenset({_PERMIT, _UNMAPPED, *_OUTCOMES.values()})
 """Labels of the requests that are counted."""
-_REQUEST_ID: Final = "x-request-id"
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 _CALLERS_FAULT: Final = frozenset({code_pb2.INVALID_ARGUMENT, code_pb2.RESOURCE_EXHAUSTED})
 
@@ -97,7 +95,7 @@ class ExtAuthzMethods:
     def _answer(self, question: bytes, asked: AskedRequest, call: Call) -> wire.CheckResponse:
         raw = self._decider.check_bytes(
             admitted(question, call.caller),
-            correlation_id=_correlation_id(asked),
+            correlation_id=request_name(asked.headers),
             caller=call.caller.identity.name,
         )
         answer = answers.CheckResponse.FromString(raw)
@@ -125,9 +123,3 @@ def _refusal_of(problem: Exception) -> Refusal:
     if code == code_pb2.INTERNAL:
         return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL)
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE)
-
-
-def _correlation_id(asked: AskedRequest) -> str:
-    # The proxy's name for the request, so that its log and the decision log can be laid together.
-    name = asked.headers.get(_REQUEST_ID, "")
-    return "" if find_text_fault(name, MAX_CORRELATION_ID) else name
