@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from consentry.server.json_answers import JSON_TYPE
 from consentry.server.options import ServerOptions
 
 _START_TIMEOUT_S: Final = 30.0
@@ -55,7 +56,7 @@ def build_app(
         return PlainTextResponse(f"{reason}\n", status_code=503)
 
     async def tell_version(_request: Request) -> Response:
-        return Response(json.dumps(version) + "\n", media_type="application/json")
+        return Response(json.dumps(version) + "\n", media_type=JSON_TYPE)
 
     app = Starlette(
         routes=[

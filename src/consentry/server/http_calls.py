@@ -27,12 +27,12 @@ from consentry.server.callers import (
 from consentry.server.calls import REQUEST_ID, request_name
 from consentry.server.errors import TooManyCallsError, status_of
 from consentry.server.gate import Gate
+from consentry.server.json_answers import JSON_TYPE
 from consentry.server.methods import Pools
 from consentry.server.pools import CallPool
 from consentry.telemetry.metrics import Metrics
 
 ORIGIN: Final = "origin"
-JSON_TYPE: Final = "application/json"
 
 _Result = TypeVar("_Result")
 

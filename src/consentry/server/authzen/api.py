@@ -16,7 +16,8 @@ from consentry.server.authzen.decisions import tell_decision, tell_item_fault, t
 from consentry.server.authzen.entities import Asked, EntityError, read_asked
 from consentry.server.authzen.search import Pages, SearchKind, scope_of
 from consentry.server.callers import NotPermittedError, RefusedCause
-from consentry.server.http_calls import JSON_TYPE, HttpAnswer, HttpCall, HttpFault, fault_of
+from consentry.server.http_calls import HttpAnswer, HttpCall, HttpFault, fault_of
+from consentry.server.json_answers import JSON_TYPE
 from consentry.server.json_body import BadJsonError, JsonObject, parse_object
 from consentry.server.ports import Decider, Policies
 from consentry.v1 import authorization_pb2 as wire

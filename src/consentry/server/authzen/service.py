@@ -13,7 +13,8 @@ from starlette.routing import Route
 from consentry.server.authzen.api import AuthzenApi
 from consentry.server.authzen.search import KINDS
 from consentry.server.callers import Right
-from consentry.server.http_calls import JSON_TYPE, HttpAnswer, HttpFault, HttpMethod
+from consentry.server.http_calls import HttpAnswer, HttpFault, HttpMethod
+from consentry.server.json_answers import JSON_TYPE
 from consentry.server.ports import Decider, Policies
 
 BASE: Final = "/access/v1"

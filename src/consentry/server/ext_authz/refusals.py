@@ -11,12 +11,13 @@ from html import escape
 from http import HTTPStatus
 from typing import Final
 
-PROBLEM_TYPE: Final = "application/problem+json"
+from consentry.server.json_answers import JSON_TYPE, PROBLEM_TYPE, problem_details
+
 HTML_TYPE: Final = "text/html; charset=utf-8"
 PAGE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _MAX_RANGES: Final = 32
 # Named outright: who takes anything gets JSON.
-_JSON: Final = ("application/problem+json", "application/json")
+_JSON: Final = (PROBLEM_TYPE, JSON_TYPE)
 _HTML: Final = ("text/html", "application/xhtml+xml")
 _SENTENCES: Final = {
     HTTPStatus.BAD_REQUEST: "The request cannot be understood in one way only.",
@@ -39,15 +40,12 @@ def write_refusal(refusal: Refusal, accept: str) -> tuple[str, str]:
     """The body and its content type, in the form that `accept` likes better; JSON in doubt."""
     if prefers_html(accept):
         return _page(refusal), HTML_TYPE
-    told = {
-        "type": "about:blank",
-        "title": refusal.status.phrase,
-        "status": refusal.status.value,
-        "detail": _SENTENCES[refusal.status],
-        "reason": refusal.reason,
-    }
-    if refusal.decision_id:
-        told["decision_id"] = refusal.decision_id
+    told = problem_details(
+        refusal.status,
+        _SENTENCES[refusal.status],
+        reason=refusal.reason,
+        decision_id=refusal.decision_id,
+    )
     return json.dumps(told), PROBLEM_TYPE
 
 

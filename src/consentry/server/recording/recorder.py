@@ -16,12 +16,12 @@ from consentry.model.ports import Clock
 from consentry.pdp.errors import NotReadyError
 from consentry.server.callers import Purposes, covers
 from consentry.server.http_calls import HttpAnswer, HttpFault
+from consentry.server.json_answers import PROBLEM_TYPE, problem_details
 from consentry.server.ports import ConsentLedger, Policies
 from consentry.telemetry.metrics import Metrics
 
 MAX_TOLD: Final = 1_000
 PURPOSE_NOT_PERMITTED: Final = "purpose_not_permitted"
-PROBLEM_TYPE: Final = "application/problem+json"
 
 
 @dataclass
@@ -124,14 +124,8 @@ def tell_report(report: Report) -> HttpAnswer:
 
 def tell_problem(fault: HttpFault) -> HttpAnswer:
     """An error as problem details (RFC 9457)."""
-    told = {
-        "type": "about:blank",
-        "title": fault.status.phrase,
-        "status": fault.status.value,
-        "detail": fault.message,
-    }
     return HttpAnswer(
-        body=json.dumps(told).encode(),
+        body=json.dumps(problem_details(fault.status, fault.message)).encode(),
         status=fault.status,
         media_type=PROBLEM_TYPE,
         headers=fault.headers,

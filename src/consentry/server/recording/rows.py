@@ -22,11 +22,11 @@ from consentry.consent.exchange.files import (
 from consentry.consent.exchange.rows import RowError
 from consentry.consent.signals.events import SignalMap, gpc_events, gpp_events, tcf_events
 from consentry.server.http_calls import HttpFault
+from consentry.server.json_answers import JSON_TYPE
 from consentry.server.json_body import BadJsonError, parse_object
 
 CSV_TYPE: Final = "text/csv"
 NDJSON_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
-JSON_TYPE: Final = "application/json"
 
 
 class RowsOf(StrEnum):
