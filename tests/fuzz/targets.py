@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import cache
 from typing import Final
 
 from consentry.compiler.compile import compile_policies
@@ -80,8 +80,8 @@ def consents(raw: bytes) -> None:
     text = raw.decode("utf-8", "replace")
     makers = (
         one_event,
-        signal_maker(partial(tcf_events, names=_NAMES)),
-        signal_maker(partial(gpp_events, names=_NAMES)),
+        signal_maker(tcf_events, _NAMES),
+        signal_maker(gpp_events, _NAMES),
     )
     for make in makers:
         _take(read_ndjson(io.StringIO(text), make))

@@ -163,7 +163,7 @@ def test_row_without_proof_is_an_event_without_proof() -> None:
 
 
 def test_signals_come_in_rows_too() -> None:
-    maker = signal_maker(lambda signal: gpc_events(signal, SignalMap()))
+    maker = signal_maker(gpc_events, SignalMap())
     rows = (
         '{"subject":"ada","string":"1","seen_at":"2026-01-01T00:00:00Z"}\n'
         '{"subject":"bob","string":"0"}\n'

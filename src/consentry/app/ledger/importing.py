@@ -35,13 +35,12 @@ from consentry.consent.exchange.files import (
 )
 from consentry.consent.exchange.recording import look, record_all
 from consentry.consent.known_names import KnownNames
-from consentry.consent.signals.events import SignalMap, gpc_events, gpp_events, tcf_events
+from consentry.consent.signals.events import SIGNALS, SignalMap
 from consentry.consent.sqlite import SqliteLedger
 from consentry.consent.validate import MAX_BATCH
 from consentry.model.consent import ConsentEvent
 
 IMPORT_HELP: Final = "record events from a file; tell every row that is refused, and why"
-_SIGNALS: Final = {"tcf": tcf_events, "gpp": gpp_events, "gpc": gpc_events}
 _SHOWN: Final = 20
 
 
@@ -82,7 +81,7 @@ def add_import(parser: argparse.ArgumentParser) -> None:
     add("file", metavar="FILE", help="the rows; - for standard input")
     add(
         "--format",
-        choices=("ndjson", "csv", *_SIGNALS),
+        choices=("ndjson", "csv", *SIGNALS),
         help="of events: ndjson, csv; of signals in rows of NDJSON or CSV: tcf, gpp, gpc"
         " (default: by the file's name)",
     )
@@ -168,9 +167,9 @@ def read_rows(options: argparse.Namespace, path: Path) -> Iterator[Outcome]:
     is_csv_name = options.file.endswith(".csv")
     form = options.format or ("csv" if is_csv_name else "ndjson")
     make: Maker = one_event
-    if form in _SIGNALS:
-        make = signal_maker(partial(_SIGNALS[form], names=_map(options.map)))
-    read = read_csv if form == "csv" or (form in _SIGNALS and is_csv_name) else read_ndjson
+    if form in SIGNALS:
+        make = signal_maker(SIGNALS[form], _map(options.map))
+    read = read_csv if form == "csv" or (form in SIGNALS and is_csv_name) else read_ndjson
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
             yield from read(file, make)

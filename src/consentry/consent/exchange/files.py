@@ -19,7 +19,7 @@ from consentry.consent.exchange.rows import (
     time_of,
 )
 from consentry.consent.signals.bits import SignalError
-from consentry.consent.signals.events import Signal
+from consentry.consent.signals.events import Signal, SignalMap, SignalReader
 from consentry.model.consent import ConsentEvent
 
 MAX_LINE_CHARACTERS: Final = 256 * 1024
@@ -52,7 +52,7 @@ def one_event(row: Mapping[str, object]) -> tuple[ConsentEvent, ...]:
     return (event_of_row(row),)
 
 
-def signal_maker(make: Callable[[Signal], tuple[ConsentEvent, ...]]) -> Maker:
+def signal_maker(read: SignalReader, names: SignalMap) -> Maker:
     """Events of a row that holds a signal: subject, string, and when and where it was seen."""
 
     def of_row(row: Mapping[str, object]) -> tuple[ConsentEvent, ...]:
@@ -67,13 +67,14 @@ def signal_maker(make: Callable[[Signal], tuple[ConsentEvent, ...]]) -> Maker:
         seen_at = row.get("seen_at")
         seen_at_us = time_of("seen_at", str(seen_at)) if seen_at else 0
         try:
-            return make(
+            return read(
                 Signal(
                     data_subject_id=str(row["subject"]),
                     text=str(row["string"]),
                     seen_at_us=seen_at_us,
                     source=str(row.get("source", "")),
-                )
+                ),
+                names,
             )
         except SignalError as problem:
             raise RowError("string", problem.code) from problem

@@ -9,9 +9,9 @@ only ever narrow.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from consentry.consent.signals.bits import SignalError
 from consentry.consent.signals.gpp import OPTED_OUT, UsSection, read_gpc, read_gpp_string
@@ -53,6 +53,9 @@ class Signal:
     text: str
     seen_at_us: int = 0
     source: str = ""
+
+
+SignalReader: TypeAlias = "Callable[[Signal, SignalMap], tuple[ConsentEvent, ...]]"
 
 
 def tcf_events(signal: Signal, names: SignalMap) -> tuple[ConsentEvent, ...]:
@@ -154,6 +157,14 @@ def gpc_events(signal: Signal, names: SignalMap) -> tuple[ConsentEvent, ...]:
         for tag in (names.sale_tag, names.sharing_tag)
         if tag
     )  # fmt: skip
+
+
+SIGNALS: Final[Mapping[str, SignalReader]] = {
+    "tcf": tcf_events,
+    "gpp": gpp_events,
+    "gpc": gpc_events,
+}
+"""What rows can hold signals of, by the name that it has in commands and calls."""
 
 
 def _event(  # noqa: PLR0917 (all of them, each time, in this order)

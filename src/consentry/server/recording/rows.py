@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -20,7 +19,7 @@ from consentry.consent.exchange.files import (
     signal_maker,
 )
 from consentry.consent.exchange.rows import RowError
-from consentry.consent.signals.events import SignalMap, gpc_events, gpp_events, tcf_events
+from consentry.consent.signals.events import SIGNALS, SignalMap
 from consentry.server.http_calls import HttpFault
 from consentry.server.json_answers import JSON_TYPE
 from consentry.server.json_body import BadJsonError, parse_object
@@ -38,14 +37,11 @@ class RowsOf(StrEnum):
     GPC = "gpc"
 
 
-_SIGNALS: Final = {RowsOf.TCF: tcf_events, RowsOf.GPP: gpp_events, RowsOf.GPC: gpc_events}
-
-
 def maker_of(kind: RowsOf, names: SignalMap) -> Maker:
     """How a row becomes events."""
     if kind is RowsOf.EVENTS:
         return one_event
-    return signal_maker(partial(_SIGNALS[kind], names=names))
+    return signal_maker(SIGNALS[kind], names)
 
 
 def read_rows(body: bytes, content_type: str, make: Maker) -> Iterator[Outcome]:
