@@ -124,7 +124,7 @@ def _read_principal(principal: shapes.Principal, properties: JsonObject | None) 
         return
     principal.roles.extend(_texts(properties, "roles", "subject.properties"))
     principal.controller = _optional(properties, "controller", str, "subject.properties") or ""
-    add_attributes(principal.attributes, properties, _SUBJECT)
+    _add_attributes(principal.attributes, properties, _SUBJECT)
 
 
 def _read_resource(message: wire.CheckRequest, properties: JsonObject | None) -> None:
@@ -144,7 +144,7 @@ def _read_resource(message: wire.CheckRequest, properties: JsonObject | None) ->
             except ValueError:
                 raise EntityError(f"{place}.collected_at: is no time of RFC 3339") from None
     attributes: list[shapes.Attribute] = []
-    add_attributes(attributes, properties, _RESOURCE)
+    _add_attributes(attributes, properties, _RESOURCE)
     if attributes:
         message.resource.attributes.extend(attributes)
 
@@ -161,7 +161,7 @@ def _read_context(message: wire.CheckRequest, context: JsonObject | None) -> int
     if person is not None:
         message.subject.id = _text(person, "context.data_subject.id", "id")
         properties = _optional(person, "properties", dict, "context.data_subject")
-        add_attributes(message.subject.attributes, properties or {})
+        _add_attributes(message.subject.attributes, properties or {})
     recipient = _optional(context, "recipient", dict, "context")
     if recipient is not None:
         place = "context.recipient"
@@ -169,9 +169,9 @@ def _read_context(message: wire.CheckRequest, context: JsonObject | None) -> int
         message.recipient.roles.extend(_texts(recipient, "roles", place))
         message.recipient.country = _optional(recipient, "country", str, place) or ""
         properties = _optional(recipient, "properties", dict, place)
-        add_attributes(message.recipient.attributes, properties or {})
-    add_attributes(message.signals, _optional(context, "signals", dict, "context") or {})
-    add_attributes(message.context, context, _CONTEXT)
+        _add_attributes(message.recipient.attributes, properties or {})
+    _add_attributes(message.signals, _optional(context, "signals", dict, "context") or {})
+    _add_attributes(message.context, context, _CONTEXT)
     consent = _optional(context, "consent", dict, "context") or {}
     at_least = consent.get("at_least", 0)
     if isinstance(at_least, bool) or not isinstance(at_least, int) or not 0 <= at_least < _INT64:
@@ -179,7 +179,7 @@ def _read_context(message: wire.CheckRequest, context: JsonObject | None) -> int
     return at_least
 
 
-def add_attributes(
+def _add_attributes(
     attributes: Any, properties: JsonObject, reserved: frozenset[str] = frozenset()
 ) -> None:
     """Adds what of `properties` can be an attribute of a policy; all else nobody can have declared,
@@ -213,7 +213,7 @@ def _scalar(found: object) -> shapes.Value | None:
             text = format(found, "f") if -50 < _exponent(found) < 50 else ""
             return shapes.Value(decimal=text) if _PLAIN.fullmatch(text) else None
         case str() if found:
-            return shapes.Value(text=found) if is_unicode(found) else None
+            return shapes.Value(text=found) if _is_unicode(found) else None
         case _:
             return None
 
@@ -222,7 +222,7 @@ def _exponent(number: int | Decimal) -> int:
     return number.adjusted() if isinstance(number, Decimal) else len(str(abs(number)))
 
 
-def is_unicode(text: str) -> bool:
+def _is_unicode(text: str) -> bool:
     """Whether the text has a form on the wire: JSON may hold halves of a surrogate pair."""
     try:
         text.encode()
@@ -240,7 +240,7 @@ def _entity(request: JsonObject, name: str) -> JsonObject:
 
 def _text(entity: JsonObject, place: str, key: str) -> str:
     found = entity.get(key)
-    if not isinstance(found, str) or not is_unicode(found):
+    if not isinstance(found, str) or not _is_unicode(found):
         raise EntityError(f"{place}: must be a text")
     return found
 
@@ -250,7 +250,7 @@ def _texts(entity: JsonObject, name: str, place: str) -> list[str]:
     if found is None:
         return []
     if not isinstance(found, list) or not all(
-        isinstance(text, str) and is_unicode(text) for text in found
+        isinstance(text, str) and _is_unicode(text) for text in found
     ):
         raise EntityError(f"{place}.{name}: must be a list of texts")
     return found
@@ -263,7 +263,7 @@ def _optional(entity: JsonObject, name: str, kind: type[_Kind], place: str) -> _
     where = f"{place}.{name}" if place else name
     if not isinstance(found, kind):
         raise EntityError(f"{where}: must be {_KINDS[kind]}")
-    if isinstance(found, str) and not is_unicode(found):
+    if isinstance(found, str) and not _is_unicode(found):
         raise EntityError(f"{where}: must be a text")
     return found
 
