@@ -9,6 +9,7 @@ import pytest
 
 from consentry.app.main import run
 from consentry.app.settings_loading import SettingsError, load_settings
+from consentry.server.ext_authz.routes import PARTS
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "deploy" / "envoy" / "consentry.toml"
@@ -27,6 +28,27 @@ def test_the_published_cases_hold_and_reach_every_route(
     words = ["mapping", "--config", str(CONFIG), "--policies", str(ROOT / "policies")]
     assert run([*words, "--every-route", str(CASES)]) == 0
     assert "0 failed" in capsys.readouterr().out
+
+
+def test_a_case_can_expect_every_part_that_a_route_can_map(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = ", ".join(f'{part} = "nothing like it"' for part in PARTS)
+    file = cases(
+        tmp_path,
+        f"""
+        [[case]]
+        name = "all parts"
+        path = "/reports/orders/c-7"
+        expect = {{ {expected} }}
+        """,
+    )
+
+    assert run(["mapping", "--config", str(CONFIG), file]) == 1
+    told = capsys.readouterr().out
+    assert "is no part of a question" not in told
+    for part in PARTS:
+        assert f"{part}: expected nothing like it" in told
 
 
 def test_a_case_that_does_not_hold_says_what_differs(
