@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from consentry.client import Client, Subject, service
-from consentry.server.recording.signatures import sign
 from tests.support.sidecar import RunningSidecar, running_sidecar
 from tests.support.signal_strings import Tc, california, header
+from tests.support.webhooks import sign
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = b"k" * 32

@@ -14,10 +14,10 @@ from consentry.server.recording.signatures import (
     parse_public_key,
     parse_secret,
     read_secrets,
-    sign,
     verify,
 )
 from consentry.server.recording.webhooks import RateLimit
+from tests.support.webhooks import sign
 
 SECRET = b"s" * 32
 OTHER = b"t" * 32

@@ -149,17 +149,6 @@ def _decoded(text: str, prefix: str) -> bytes:
         raise ValueError(f"must be base64 after {prefix}") from None
 
 
-def sign(secret: bytes, message_id: str, seconds: int, body: bytes) -> dict[str, str]:
-    """The headers of a message signed with a shared secret; for tests and for those who send."""
-    signed = f"{message_id}.{seconds}.".encode() + body
-    made = base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
-    return {
-        ID_HEADER: message_id,
-        TIME_HEADER: str(seconds),
-        SIGNATURE_HEADER: f"v1,{made}",
-    }
-
-
 def read_secrets(text: str) -> Sequence[bytes]:
     """The secrets of a file, one a line.
 
