@@ -31,6 +31,7 @@ from consentry.client.questions import PlanFields, question
 from consentry.v1 import authorization_pb2, decision_pb2, plan_pb2
 
 Parameter: TypeAlias = str | int | float | bool | Decimal | date | datetime
+_MEMBERS_TABLE: Final = "consentry_members"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DIALECTS: Final = {
     "sqlite": plan_pb2.SQL_DIALECT_SQLITE,
@@ -51,7 +52,7 @@ class SqlTable:
     id_column: str = "id"
     columns: Mapping[str, str] = field(default_factory=dict)
     alias: str = ""
-    members_table: str = "consentry_members"
+    members_table: str = _MEMBERS_TABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ class Plan:
     ledger_position: int
     at: datetime
     valid_until: datetime | None
-    members_table: str = "consentry_members"
+    members_table: str = _MEMBERS_TABLE
 
     def save_members(self, connection: Any) -> None:
         """Makes the table of members anew in SQLite, through a connection of `sqlite3`.
@@ -157,7 +158,7 @@ class PlanReader:
             ledger_position=told.ledger_position,
             at=_moment(told.at),
             valid_until=_moment(told.valid_until) if told.HasField("valid_until") else None,
-            members_table=self._sql.members_table if self._sql else "consentry_members",
+            members_table=self._sql.members_table if self._sql else _MEMBERS_TABLE,
         )
 
 
