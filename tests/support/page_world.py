@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
 from consentry.client import Client, Decision, Subject, service
@@ -37,6 +38,19 @@ class PageWorld:
     def url(self, path: str) -> str:
         """An address on the page's port."""
         return f"http://{self.node.http}{path}"
+
+    def ask(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str = ""
+    ) -> tuple[int, dict[str, str], str]:
+        """Status, headers by small names, and text of an answer; nothing is followed or kept."""
+        connection = HTTPConnection(self.node.http, timeout=30)
+        try:
+            connection.request(method, path, body or None, dict(headers or {}))
+            answer = connection.getresponse()
+            told = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, told, answer.read().decode()
+        finally:
+            connection.close()
 
 
 def may_mail(client: Client, person: str) -> Decision:

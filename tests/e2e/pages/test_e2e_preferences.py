@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -19,7 +18,7 @@ from tests.support.browser import axe_violations, opened
 from tests.support.page_world import NAMES, PageWorld, may_mail
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Request
 
 EMAIL = "purpose-marketing.email"
 SOON_S = 10.0  # far more than it takes, on a machine that is busy with other things
@@ -189,10 +188,16 @@ def test_the_page_is_light(
     page = opened(browser)
     page.goto(world.link("light"))
     page.goto(world.url(path))
-    sizes: list[int] = []
-    page.on("requestfinished", lambda sent: sizes.append(sent.sizes()["responseBodySize"]))
+    sent: list[Request] = []
+
+    def begin(one: Request) -> None:
+        sent.append(one)
+
+    # Where they begin: the end of one from before the reload may be told after it.
+    page.on("request", begin)
 
     page.reload()
+    sizes = [one.sizes()["responseBodySize"] for one in sent]
     # Told by the browser itself: the page allows nothing that waits by evaluating a text.
     painted_ms = page.evaluate(
         """() => new Promise(told => new PerformanceObserver(list => {
@@ -248,26 +253,14 @@ class Visit:
     """A person's session, spoken by hand."""
 
     def __init__(self, world: PageWorld, person: str) -> None:
-        self._host = world.node.http
-        status, headers, _ = self.ask("GET", world.link(person).partition(self._host)[2])
+        self.ask = world.ask
+        status, headers, _ = self.ask("GET", world.link(person).partition(world.node.http)[2])
         assert status == 303
         self.cookie = headers["set-cookie"].partition(";")[0]
         page = self.ask("GET", "/preferences", {"cookie": self.cookie})[2]
         found = re.search(r'name="form" value="([^"]+)"', page)
         assert found is not None
         self.form = found[1]
-
-    def ask(
-        self, method: str, path: str, headers: dict[str, str] | None = None, body: str = ""
-    ) -> tuple[int, dict[str, str], str]:
-        connection = HTTPConnection(self._host, timeout=30)
-        try:
-            connection.request(method, path, body or None, headers or {})
-            answer = connection.getresponse()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return answer.status, told, answer.read().decode()
-        finally:
-            connection.close()
 
     def choose(self, headers: dict[str, str] | None = None, **fields: str) -> int:
         body = {"form": self.form, "purpose": "marketing.email", "choice": "give", "revision": "0"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from http.client import HTTPConnection
 from urllib.parse import urlencode
 
 import pytest
@@ -24,36 +23,27 @@ def behind_proxy() -> Iterator[PageWorld]:
         yield running
 
 
-def ask(
-    world: PageWorld, method: str, headers: dict[str, str], body: str = ""
-) -> tuple[int, dict[str, str], str]:
-    connection = HTTPConnection(world.node.http, timeout=30)
-    try:
-        connection.request(method, "/preferences", body or None, headers)
-        answer = connection.getresponse()
-        told = {name.lower(): value for name, value in answer.getheaders()}
-        return answer.status, told, answer.read().decode()
-    finally:
-        connection.close()
-
-
 def test_who_is_signed_in_looks_and_presses_without_a_cookie(behind_proxy: PageWorld) -> None:
     ada = {"x-customer-id": "ada"}
-    status, looked, page = ask(behind_proxy, "GET", ada)
+    status, looked, page = behind_proxy.ask("GET", "/preferences", ada)
     found = re.search(r'name="form" value="([^"]+)"', page)
     assert found is not None
     fields = {"form": found[1], "purpose": "marketing.email", "choice": "give", "revision": "0"}
     sent = ada | FORM | {"origin": SEEN_AT, "sec-fetch-site": "same-origin"}
 
-    pressed, answered, _ = ask(behind_proxy, "POST", sent, urlencode(fields))
+    pressed, answered, _ = behind_proxy.ask("POST", "/preferences", sent, urlencode(fields))
 
     assert (status, pressed) == (200, 303)
     assert "set-cookie" not in looked | answered
     assert "/preferences/leave" not in page
-    assert 'data-stand="yes"' in ask(behind_proxy, "GET", ada)[2]
+    assert 'data-stand="yes"' in behind_proxy.ask("GET", "/preferences", ada)[2]
     refused = [
-        ask(behind_proxy, "GET", {})[0],
-        ask(behind_proxy, "POST", sent | {"x-customer-id": "eve"}, urlencode(fields))[0],
-        ask(behind_proxy, "POST", sent | {"origin": "https://evil.example"}, urlencode(fields))[0],
+        behind_proxy.ask("GET", "/preferences", {})[0],
+        behind_proxy.ask(
+            "POST", "/preferences", sent | {"x-customer-id": "eve"}, urlencode(fields)
+        )[0],
+        behind_proxy.ask(
+            "POST", "/preferences", sent | {"origin": "https://evil.example"}, urlencode(fields)
+        )[0],
     ]
     assert refused == [401, 403, 403]
