@@ -29,7 +29,7 @@ from consentry.model.program import Program
 from consentry.publish.record_facts import record_facts
 from consentry.publish.subject_report import Asked, Gaps, Limits, SubjectReport, grounds
 from consentry.server.consent_codec import decode_recorded
-from consentry.telemetry.audit.reader import AuditReader, AuditRecord
+from consentry.telemetry.audit.reader import AuditRecord
 
 
 def read_settings(options: argparse.Namespace) -> Settings:
@@ -122,7 +122,8 @@ def _asked(
         if options.log is not None:  # a report that is empty by a slip would say that nobody asked
             raise
         return [], Gaps(has_log=False, has_receipts=has_receipts)
-    is_about, living = reader.is_about(options.subject), frozenset(_living(reader))
+    is_about = reader.is_about(options.subject)
+    living = frozenset(key.name for key in reader.keys.living())
     asked: list[Asked] = []
     oldest_us: int | None = None
     unreadable = 0
@@ -145,10 +146,6 @@ def _asked(
         unreadable=unreadable,
         has_receipts=has_receipts,
     )
-
-
-def _living(reader: AuditReader) -> list[str]:
-    return [key.name for key in reader.keys.living()]
 
 
 def _told(record: AuditRecord) -> Asked:
