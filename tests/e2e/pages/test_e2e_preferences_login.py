@@ -47,3 +47,12 @@ def test_who_is_signed_in_looks_and_presses_without_a_cookie(behind_proxy: PageW
         )[0],
     ]
     assert refused == [401, 403, 403]
+
+
+def test_a_link_takes_nobodys_place_who_is_signed_in(behind_proxy: PageWorld) -> None:
+    link = behind_proxy.link("sender").partition(behind_proxy.node.http)[2]
+
+    status, headers, page = behind_proxy.ask("GET", link, {"x-customer-id": "ada"})
+
+    assert (status, "set-cookie" in headers) == (409, False)
+    assert "/preferences/leave" not in page  # not ours to end
