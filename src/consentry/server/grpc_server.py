@@ -20,6 +20,7 @@ from consentry.server.addresses import (
 from consentry.server.certificates import ServerCertificates
 from consentry.server.door import Door, Entry
 from consentry.server.options import Listen, ServerOptions, Tls
+from consentry.server.scheduling import starting_patient_threads
 
 
 def channel_options(options: ServerOptions, connection_limit: int) -> tuple[tuple[str, int], ...]:
@@ -119,7 +120,9 @@ class GrpcServer:
 
     def start(self) -> None:
         """Serve."""
-        self._server.start()
+        # The thread that takes calls in starts those that run them, and they are as it is.
+        with starting_patient_threads():
+            self._server.start()
 
     def begin_stop(self, grace_s: float) -> threading.Event:
         """Take no new calls; the event is set when none is owed an answer any more.
