@@ -110,6 +110,36 @@ def test_same_key_with_other_content_stores_nothing(ledger: SqliteLedger) -> Non
     assert ledger.record([gave(3)])[0].position == 2
 
 
+def test_batch_of_old_and_new_keys_adds_only_what_is_new(ledger: SqliteLedger) -> None:
+    first = ledger.record([gave(1, idempotency_key=f"k{n}") for n in range(3)])
+
+    mixed = ("new-1", "k1", "new-2", "new-1", "k0")
+    again = ledger.record([gave(1, idempotency_key=key) for key in mixed])
+
+    assert [r.is_replay for r in again] == [False, True, False, True, True]
+    assert [r.position for r in again] == [4, 2, 5, 4, 1]
+    assert [again[n].event_id for n in (1, 3, 4)] == [
+        first[1].event_id, again[0].event_id, first[0].event_id
+    ]  # fmt: skip
+    assert ledger.verify() == ledger.position() == 5
+
+
+def test_conflict_is_told_of_the_first_event_that_has_one(ledger: SqliteLedger) -> None:
+    ledger.record([gave(1, idempotency_key="k")])
+
+    with pytest.raises(IdempotencyConflictError) as refused:
+        ledger.record(
+            [
+                gave(1, idempotency_key="new"),
+                gave(2, idempotency_key="k"),
+                gave(2, idempotency_key="new"),
+            ]
+        )
+
+    assert refused.value.index == 1
+    assert ledger.verify() == ledger.position() == 1
+
+
 def test_bad_event_spoils_its_batch(ledger: SqliteLedger) -> None:
     with pytest.raises(EventRefusedError) as refused:
         ledger.record([gave(1), replace(gave(2), data_subject_id="")])

@@ -131,7 +131,8 @@ class AnchorKeeper:
     def move(self, anchor: Anchor) -> None:
         """The head stands here now; called in order."""
         self._newest = anchor
-        self._has_moved.set()
+        if not self._has_moved.is_set():  # PERF: `set` takes a lock, and the keeper sleeps anyway
+            self._has_moved.set()
 
     def close(self) -> None:
         """Writes the last anchor."""

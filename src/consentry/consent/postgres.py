@@ -225,8 +225,8 @@ class PostgresSource:
             try:
                 append = plan_append(
                     ticket.events,
+                    keys_of(ticket.events, self._ledger_id),
                     used,
-                    ledger_id=self._ledger_id,
                     head=head,
                     now_us=self._clock.now_us(),
                     ids=self._ids,

@@ -66,8 +66,10 @@ class Reserve:
 
     def retake(self) -> None:
         """Tries to take the space again where it is short, at most once a second."""
+        if not self.is_short:
+            return
         now_s = self._clock.monotonic_s()
-        if not self.is_short or now_s - self._tried_at_s < _RETRY_S:
+        if now_s - self._tried_at_s < _RETRY_S:
             return
         self._tried_at_s = now_s
         if self._take():

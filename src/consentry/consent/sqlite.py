@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,7 @@ from typing import Final
 import apsw
 
 from consentry.consent.anchor import Anchor, AnchorKeeper, anchor_path, check_anchor, find_anchor
-from consentry.consent.append import Append, keys_of, plan_append
+from consentry.consent.append import Append, UsedKey, keys_of, plan_append
 from consentry.consent.chain import Head, Row, Verification
 from consentry.consent.erasure import Erased, plan_erasure, standing_rights
 from consentry.consent.errors import (
@@ -52,7 +52,7 @@ from consentry.consent.sqlite_rows import (
     erasable_rows,
     events_of,
     head_in,
-    insert_row,
+    insert_rows,
     ledger_id_in,
     rows_after,
     used_keys,
@@ -203,7 +203,7 @@ class SqliteLedger:
                 row, head = plan_erasure(
                     rows, self._head, event_id=self._ids.new_id(), now_us=self._clock.now_us()
                 )
-                insert_row(self._writer, row)
+                insert_rows(self._writer, [row])
                 delete_personal(self._writer, rows)
             self._cells.forget(data_subject_id, head.position)
             self._move(head)
@@ -346,17 +346,21 @@ class SqliteLedger:
 
     def _store(self, events: Sequence[ConsentEvent]) -> Append:
         """Writes and commits what the events come to."""
+        keys = keys_of(events, self.ledger_id)
+        try:
+            # PERF: nearly all keys are new, and the table itself refuses one that is not; looking
+            # each up beforehand took as long as writing its row.
+            return self._insert(events, keys, {})
+        except (apsw.ConstraintError, IdempotencyConflictError):
+            return self._insert(events, keys, used_keys(self._writer, keys))
+
+    def _insert(
+        self, events: Sequence[ConsentEvent], keys: Sequence[bytes], used: Mapping[bytes, UsedKey]
+    ) -> Append:
         with self._transaction():
-            append = plan_append(
-                events,
-                used_keys(self._writer, keys_of(events, self.ledger_id)),
-                ledger_id=self.ledger_id,
-                head=self._head,
-                now_us=self._clock.now_us(),
-                ids=self._ids,
-            )
-            for row in append.rows:
-                insert_row(self._writer, row)
+            now_us = self._clock.now_us()
+            append = plan_append(events, keys, used, head=self._head, now_us=now_us, ids=self._ids)
+            insert_rows(self._writer, append.rows)
         return append
 
     @contextmanager

@@ -83,18 +83,21 @@ def used_keys(connection: apsw.Connection, keys: Iterable[bytes]) -> dict[bytes,
     return {key: UsedKey(*row) for key, row in found if row is not None}
 
 
-def insert_row(connection: apsw.Connection, row: NewRow) -> None:
-    """Appends one row, with its personal part where it has one."""
-    connection.execute(
+def insert_rows(connection: apsw.Connection, rows: Sequence[NewRow]) -> None:
+    """Appends rows, with their personal parts where they have one.
+
+    Raises:
+        apsw.ConstraintError: a key was used before; some rows may be there, to be rolled back.
+    """
+    connection.executemany(
         "INSERT INTO event (position, key_digest, content_digest, public, digest)"
         " VALUES (?, ?, ?, ?, ?)",
-        (row.position, row.key_digest, row.content_digest, row.public, row.digest),
+        (row[:5] for row in rows),
     )
-    if row.salt is not None:
-        connection.execute(
-            "INSERT INTO personal (position, data_subject_id, salt, personal) VALUES (?, ?, ?, ?)",
-            (row.position, row.data_subject_id, row.salt, row.personal),
-        )
+    connection.executemany(
+        "INSERT INTO personal (position, data_subject_id, salt, personal) VALUES (?, ?, ?, ?)",
+        ((row[0], *row[5:]) for row in rows if row.salt is not None),
+    )
 
 
 def events_of(

@@ -6,9 +6,9 @@ import errno
 import fcntl
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 import apsw
@@ -72,21 +72,41 @@ class FileLock:
         os.close(self._descriptor)
 
 
-@contextmanager
-def ledger_errors() -> Iterator[None]:
+class _LedgerErrors:
+    """PERF: no generator, since every recording and every reading passes through it."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: object, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if problem is not None and (error := _ledger_error(problem)) is not None:
+            raise error from problem
+
+
+_LEDGER_ERRORS: Final = _LedgerErrors()
+
+
+def ledger_errors() -> AbstractContextManager[None]:
     """Turns SQLite's errors into the ledger's."""
-    try:
-        yield
-    except (apsw.CorruptError, apsw.NotADBError) as problem:
-        raise LedgerCorruptError("the ledger file is damaged") from problem
-    except UnicodeDecodeError as problem:
-        raise LedgerCorruptError("a text in the ledger file is damaged") from problem
-    except apsw.FullError as problem:
-        raise LedgerFullError("no space left for the ledger") from problem
-    except (apsw.ReadOnlyError, apsw.PermissionsError) as problem:
-        raise LedgerReadOnlyError("the ledger file cannot be written") from problem
-    except apsw.Error as problem:
-        raise LedgerUnavailableError(f"the ledger failed: {type(problem).__name__}") from problem
+    return _LEDGER_ERRORS
+
+
+def _ledger_error(problem: BaseException) -> LedgerError | None:
+    if isinstance(problem, apsw.CorruptError | apsw.NotADBError):
+        return LedgerCorruptError("the ledger file is damaged")
+    if isinstance(problem, UnicodeDecodeError):
+        return LedgerCorruptError("a text in the ledger file is damaged")
+    if isinstance(problem, apsw.FullError):
+        return LedgerFullError("no space left for the ledger")
+    if isinstance(problem, apsw.ReadOnlyError | apsw.PermissionsError):
+        return LedgerReadOnlyError("the ledger file cannot be written")
+    if isinstance(problem, apsw.Error):
+        return LedgerUnavailableError(f"the ledger failed: {type(problem).__name__}")
+    return None
 
 
 def open_writer(path: Path) -> apsw.Connection:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -175,6 +176,43 @@ def test_every_event_comes_back_equal_from_canonical_bytes(event: ConsentEvent) 
         assert text.isascii()
         again = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")).encode()
         assert again == text
+
+
+def filled(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value or isinstance(value, int)}
+
+
+def canonical(members: dict[str, Any]) -> bytes:
+    return json.dumps(members, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def members_of(event: ConsentEvent) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What decision record 7 says of an event: its public members without what the ledger adds,
+    and its personal ones.
+    """
+    told = asdict(event)
+    proof = told["proof"]
+    personal = {name: told[name] for name in ("data_subject_id", "idempotency_key")}
+    personal |= {name: proof.pop(name) for name in ("reference", "recorded_by")}
+    scope = told["scope"] | {"recipients": [filled(r) for r in told["scope"]["recipients"]]}
+    public = {name: told[name] for name in ("kind", "by", "happened_at_us", "notice", "listed")}
+    public |= {"format": 1, "qualities": sorted(event.qualities), "scope": filled(scope)}
+    public |= {"proof": filled(proof)}
+    if event.expires_at_us is not None:
+        public["expires_at_us"] = event.expires_at_us
+    return filled(public), filled(personal)
+
+
+@settings(max_examples=150, deadline=None)
+@given(EVENTS)
+def test_texts_are_what_an_encoder_of_json_makes_of_the_same_members(event: ConsentEvent) -> None:
+    public, personal = members_of(event)
+    added = {"event_id": event.event_id, "position": event.position,
+             "received_at_us": event.received_at_us, "personal_digest": "00" * 32}  # fmt: skip
+
+    assert personal_bytes(event) == canonical(personal)
+    assert public_bytes(event, bytes(32)) == canonical(public | added)
+    assert content_bytes(event) == canonical(public | {"personal": personal})
 
 
 @pytest.mark.parametrize("sent_at_us", [0, 5])

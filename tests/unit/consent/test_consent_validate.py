@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from consentry.consent.errors import EventRefusedError
-from consentry.consent.validate import MAX_BATCH, ScopeName, check_events, scope_names
+from consentry.consent.validate import (
+    MAX_BATCH,
+    ScopeName,
+    check_events,
+    find_text_fault,
+    scope_names,
+)
 from consentry.model.consent import EventKind, Proof, RecipientScope, Scope
 from tests.support.consent_events import day, event, gave
 
@@ -63,6 +72,38 @@ def test_malformed_event_is_refused(members: dict[str, object], field: str, code
 
     assert (refused.value.index, refused.value.field, refused.value.code) == (1, field, code)
     assert refused.value.message
+
+
+TEXTS: dict[str, tuple[int, Callable[[str], dict[str, Any]]]] = {
+    "scope.purpose": (128, lambda text: {"scope": Scope(purpose=text, data=("d",))}),
+    "scope.data": (128, lambda text: {"scope": Scope(purpose="p", data=("d", text))}),
+    "proof.reference": (4_096, lambda text: {"proof": Proof(reference=text)}),
+    "notice": (128, lambda text: {"notice": text}),
+    "listed": (128, lambda text: {"listed": (text, "x")}),
+    "qualities": (128, lambda text: {"qualities": frozenset({"explicit", text})}),
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(sorted(TEXTS)),
+    st.text("a| ", min_size=1, max_size=4)
+    | st.text("a| \t\n\0é\u2028\u202e\ud800", min_size=1, max_size=6)
+    | st.integers(120, 260).map(lambda length: "x" * length),
+)
+def test_text_is_refused_wherever_it_stands_for_what_it_would_be_alone(
+    field: str, text: str
+) -> None:
+    limit, members = TEXTS[field]
+    expected = find_text_fault(text, limit)
+    events = [replace(gave(1), **members(text))]
+
+    if expected is None:
+        check_events(events, NOW)
+        return
+    with pytest.raises(EventRefusedError) as refused:
+        check_events(events, NOW)
+    assert (refused.value.field, refused.value.code) == (field, expected)
 
 
 def test_events_at_the_bounds_are_taken() -> None:

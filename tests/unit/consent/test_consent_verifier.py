@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from consentry.consent.append import plan_append
+from consentry.consent.append import keys_of, plan_append
 from consentry.consent.chain import Head, Row
 from consentry.consent.errors import LedgerCorruptError, LedgerUnavailableError
 from consentry.consent.event_codec import genesis_digest
@@ -18,19 +18,16 @@ COUNT = 1_234
 
 
 def chain(count: int) -> list[Row]:
+    events = [gave(1, idempotency_key=f"k{n}") for n in range(count)]
     planned = plan_append(
-        [gave(1, idempotency_key=f"k{n}") for n in range(count)],
+        events,
+        keys_of(events, "here"),
         {},
-        ledger_id="here",
         head=Head(0, genesis_digest("here")),
         now_us=5,
         ids=FakeIds(),
     )
-    return [
-        (r.position, r.key_digest, r.content_digest, r.public, r.digest, r.data_subject_id, r.salt,
-         r.personal)
-        for r in planned.rows
-    ]  # fmt: skip
+    return list(planned.rows)
 
 
 class FakeLedger:
