@@ -109,8 +109,8 @@ class FakeDecider:
                 for name in request.data
             ),
         )
-        answer = self.codec.encode_answer(decision, request, "d" * 64, None)
-        return answer + self.codec.encode_moment("id", self.position, 5, correlation_id)
+        shared, own = self.codec.encode_answer(decision, request, "d" * 64, None)
+        return self.codec.complete(shared, own, "id", self.position, 5, correlation_id)
 
     def check_batch(
         self, items: Sequence[tuple[bytes, str]], *, at_least: int = 0, caller: str = ""

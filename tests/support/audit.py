@@ -10,7 +10,7 @@ from typing import Any
 from consentry.telemetry.audit.keys import AuditKey
 from consentry.telemetry.audit.log import AuditLog
 from consentry.telemetry.audit.reader import AuditReader, AuditRecord
-from consentry.telemetry.audit.record import AuditFields, RecordWriter
+from consentry.telemetry.audit.record import AuditFields, AuditKind, RecordWriter
 
 NOW_US = 1_767_225_600_000_001
 KEY = AuditKey("20260101T000000Z", b"k" * 32)
@@ -73,10 +73,13 @@ def fields(**changed: Any) -> AuditFields:
     plain: dict[str, Any] = {
         "digest": "d" * 64, "effect": "permit", "reason": "consent_valid",
         "rule": "mail_campaign", "purpose": "marketing.email", "action": "contact",
-        "principal_id": "campaign-mailer", "data_subject_id": "ada@example.org",
-        "data": ("customer.contact.email",), "revision": 5, "question": b"asked",
+        "principal_id": "campaign-mailer", "data": ("customer.contact.email",),
     }  # fmt: skip
-    return AuditFields(**(plain | changed))
+    own: dict[str, Any] = {
+        "data_subject_id": "ada@example.org", "revision": 5, "question": b"asked",
+    }  # fmt: skip
+    own |= {name: changed.pop(name) for name in own.keys() & changed.keys()}
+    return AuditFields(AuditKind(**(plain | changed)), **own)
 
 
 def records_of(state: Path) -> list[AuditRecord]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from consentry.consent.lease import Lease
 from consentry.model.consent import ConsentEvent, ConsentView
@@ -32,9 +32,10 @@ class SubjectCell:
     no lock. Only the owner of the cells writes it (`consent.memory`).
     """
 
-    __slots__ = ("change_count", "view")
+    __slots__ = ("change_count", "data_subject_id", "view")
 
-    def __init__(self) -> None:
+    def __init__(self, data_subject_id: str) -> None:
+        self.data_subject_id: Final = data_subject_id
         self.view: ConsentView | None = None
         self.change_count = 0
 

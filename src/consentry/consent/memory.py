@@ -145,7 +145,7 @@ class SubjectCells:
         if cell is not None:
             self._cells.move_to_end(data_subject_id)
             return cell
-        cell = self._cells[data_subject_id] = SubjectCell()
+        cell = self._cells[data_subject_id] = SubjectCell(data_subject_id)
         if len(self._cells) > self._capacity:
             _, forgotten = self._cells.popitem(last=False)
             forgotten.change_count += 1

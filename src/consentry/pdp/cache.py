@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from cachetools import LRUCache
 
@@ -23,8 +23,10 @@ from consentry.telemetry.audit.record import AuditFields
 MAX_KEY_BYTES = 16 * 1024
 """Longer questions are answered and not kept."""
 
-# What an entry costs beside its question and answer: the object, two dict slots, the order's link.
-_ENTRY_OVERHEAD_BYTES = 600
+# What an entry costs beside the bytes that are counted: the object, what Python adds to the bytes
+# and times, slots in three tables and a link of the order; what the decision log is told, and what
+# it keeps of that when the answer is given again.
+_ENTRY_OVERHEAD_BYTES = 700
 _DROP_STEP = 64
 
 
@@ -40,6 +42,20 @@ class SubjectCell(Protocol):
         """The person's current view, None when the ledger does not hold one."""
         ...
 
+    @property
+    def data_subject_id(self) -> str:
+        """Whose view it is."""
+        ...
+
+
+class _NoCell:
+    view: ConsentView | None = None
+    data_subject_id = ""
+
+
+NO_CELL: Final = _NoCell()
+"""The cell of an answer about nobody; such an answer is never kept."""
+
 
 @dataclass(slots=True, eq=False)
 class Entry:
@@ -47,9 +63,9 @@ class Entry:
 
     INVARIANT: nobody changes an entry. (Not frozen: that would triple the cost of making one.)
 
-    `answer` is without its moment. It holds from `from_us` (when it was made) until `until_us`,
-    exclusive; the lower bound matters when a clock is set back. `count` counts one answer of this
-    kind. `decision` is kept in compare mode only.
+    The answer is `shared`, which other entries have too, `own`, and a moment. It holds from
+    `from_us` (when it was made) until `until_us`, exclusive; the lower bound matters when a clock
+    is set back. `count` counts one answer of this kind. `decision` is kept in compare mode only.
     """
 
     snapshot: Snapshot
@@ -57,10 +73,10 @@ class Entry:
     view: ConsentView
     from_us: int
     until_us: int
-    answer: bytes
+    shared: bytes
+    own: bytes
     count: Callable[[], int]
     audit: AuditFields
-    size_bytes: int
     decision: Decision | None = None
 
     def holds(self, snapshot: Snapshot, now_us: int) -> bool:
@@ -107,13 +123,14 @@ class AnswerCache:
 
     def store(self, raw: bytes, entry: Entry) -> bool:
         """Keep `entry`, forgetting others as needed; False when it is too large to keep."""
-        if entry.size_bytes > self._max_bytes or self._max_entries < 1:
+        size_bytes = entry_size(raw, entry.own)
+        if size_bytes > self._max_bytes or self._max_entries < 1:
             return False
         with self._lock:
             entries = self._entries
             if (old := entries.pop(raw, None)) is not None:
-                self._size_bytes -= old.size_bytes
-            self._size_bytes += entry.size_bytes
+                self._size_bytes -= entry_size(raw, old.own)
+            self._size_bytes += size_bytes
             while len(entries) >= self._max_entries or self._size_bytes > self._max_bytes:
                 self._drop_oldest()
                 self._evicted_count += 1
@@ -124,7 +141,7 @@ class AnswerCache:
         """Forget one entry if it is there."""
         with self._lock:
             if (entry := self._entries.pop(raw, None)) is not None:
-                self._size_bytes -= entry.size_bytes
+                self._size_bytes -= entry_size(raw, entry.own)
 
     def drop_older(self) -> None:
         """Forget all entries there are now, a few at a time so that checks go on in between.
@@ -151,13 +168,13 @@ class AnswerCache:
             return self._size_bytes
 
     def _drop_oldest(self) -> None:
-        _, entry = self._entries.popitem()
-        self._size_bytes -= entry.size_bytes
+        raw, entry = self._entries.popitem()
+        self._size_bytes -= entry_size(raw, entry.own)
 
     def __len__(self) -> int:
         return len(self._entries)
 
 
-def entry_size(raw: bytes, answer: bytes) -> int:
-    """Bytes that an entry takes, as far as the bound is concerned."""
-    return len(raw) + len(answer) + _ENTRY_OVERHEAD_BYTES
+def entry_size(raw: bytes, own: bytes) -> int:
+    """Bytes that an entry takes at most, without what it shares with others."""
+    return len(raw) + len(own) + _ENTRY_OVERHEAD_BYTES

@@ -1,8 +1,8 @@
 """The port through which the decision point reads questions and writes answers.
 
 `server` implements it for protobuf, so that `pdp` never sees the wire. Answers are made in two
-parts: everything that stays the same while the answer holds, and the *moment* of one call, which is
-appended. So the first part can be kept as bytes.
+steps: everything that stays the same while the answer holds, and the *moment* of one call, which is
+appended. So what the first step makes can be kept as bytes.
 """
 
 from __future__ import annotations
@@ -38,15 +38,24 @@ class Codec(Protocol):
 
     def encode_answer(
         self, decision: Decision, request: Request, digest: str, valid_until_us: int | None
-    ) -> bytes:
-        """The answer without its moment; whole in itself when the moment's bytes are appended.
+    ) -> tuple[bytes, bytes]:
+        """The answer without its moment, in two parts, to be completed with `complete`.
+
+        The first part is the very object that answers like it had before, empty where there was
+        none; what is this one's own follows.
 
         `valid_until_us` is told in place of the decision's own: a caller may have to ask earlier.
         """
         ...
 
-    def encode_moment(
-        self, decision_id: str, position: int, age_us: int, correlation_id: str
+    def complete(  # noqa: PLR0917 - a hot call: positional is what is cheap
+        self,
+        shared: bytes,
+        own: bytes,
+        decision_id: str,
+        position: int,
+        age_us: int,
+        correlation_id: str,
     ) -> bytes:
-        """What to append to an answer for one call."""
+        """Both parts of an answer with the moment of one call."""
         ...

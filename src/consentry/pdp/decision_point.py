@@ -35,7 +35,7 @@ from consentry.model.ports import Clock, IdSource
 from consentry.model.request import Request, RequestError
 from consentry.model.values import MICROS_PER_SECOND
 from consentry.pdp.audited import EFFECT_NAMES, NOT_AUDITED, audit_fields
-from consentry.pdp.cache import MAX_KEY_BYTES, AnswerCache, Entry, SubjectCell, entry_size
+from consentry.pdp.cache import MAX_KEY_BYTES, NO_CELL, AnswerCache, Entry, SubjectCell
 from consentry.pdp.codec import Codec
 from consentry.pdp.errors import (
     CacheMismatchError,
@@ -101,6 +101,7 @@ class DecisionPoint:
         self._is_plain = cache_mode is CacheMode.ON
         self._max_age_us = int(max_age_s * MICROS_PER_SECOND)
         self._grain_us = _GRAIN_US if max_age_s >= 1 else 1
+        self._latest_us = 0
         self._evaluate = evaluate
         self._trace = trace
         self._is_told = audit is not None or trace is not None
@@ -254,7 +255,9 @@ class DecisionPoint:
         """The entry's answer with a moment of its own, counted and audited; its id and trace."""
         decision_id = self._new_id()
         trace_id = "" if self._trace is None else self._trace(decision_id, result, entry.audit)
-        moment = self._codec.encode_moment(decision_id, position, age_us, correlation_id)
+        given = self._codec.complete(
+            entry.shared, entry.own, decision_id, position, age_us, correlation_id
+        )
         entry.count()
         self._count[result]()
         if self._append_audit is not None:
@@ -262,7 +265,7 @@ class DecisionPoint:
                 entry.audit, now_us, decision_id, position, correlation_id, result == "hit",
                 caller, trace_id,
             )  # fmt: skip
-        return entry.answer + moment, decision_id, trace_id
+        return given, decision_id, trace_id
 
     def _make(
         self,
@@ -281,24 +284,32 @@ class DecisionPoint:
         decision = self._decide(snapshot, request, view, now_us)
         latest_us = now_us + self._max_age_us
         latest_us -= latest_us % self._grain_us
+        # Answers of one hundredth of a second have one object for this time.
+        known_us = self._latest_us
+        if latest_us == known_us:
+            latest_us = known_us
+        else:
+            self._latest_us = latest_us
         until_us = latest_us
         if not decision.is_cacheable:
             # Made without the consent state: nobody may keep it, the caller included.
             until_us = now_us
         elif decision.valid_until_us is not None and decision.valid_until_us < latest_us:
             until_us = decision.valid_until_us
-        answer = self._codec.encode_answer(decision, request, snapshot.digest, until_us)
+        shared, own = self._codec.encode_answer(decision, request, snapshot.digest, until_us)
         # PERF: positional, in the order of the members.
         entry = Entry(
             snapshot,
-            _NO_CELL if cell is None else cell,
+            NO_CELL if cell is None else cell,
             view,
             now_us,
             until_us,
-            answer,
+            shared,
+            own,
             self._cell_of(snapshot, request, decision),
-            audit_fields(snapshot, request, decision, view, raw) if self._is_told else NOT_AUDITED,
-            entry_size(raw, answer),
+            audit_fields(snapshot, request, decision, cell, view, raw)
+            if self._is_told
+            else NOT_AUDITED,
             decision if self._compares else None,
         )
         is_kept = (
@@ -380,12 +391,3 @@ class DecisionPoint:
 
 def _find_nothing(_: bytes) -> Entry | None:
     return None
-
-
-class _NoCell:
-    """The cell of an answer about nobody; such an answer is never kept."""
-
-    view: ConsentView | None = None
-
-
-_NO_CELL: Final = _NoCell()

@@ -73,25 +73,27 @@ class ProtoCodec:
 
     def encode_answer(
         self, decision: Decision, request: Request, digest: str, valid_until_us: int | None
-    ) -> bytes:
-        """The answer without its moment, to be completed with `encode_moment`."""
-        written = self._write(decision, digest, with_reasons=request.wants_all_reasons)
+    ) -> tuple[bytes, bytes]:
+        """What was written before of an answer like this one, or nothing, and the rest of it but
+        for its moment, which `complete` adds.
+        """
+        shared, own = self._write(decision, digest, with_reasons=request.wants_all_reasons)
         # PERF: parts of one message may follow one another on the wire, so each is written once.
         if valid_until_us is not None:
             until_us, until = self._until
             if until_us != valid_until_us:
                 until = _until(valid_until_us)
                 self._until = (valid_until_us, until)
-            written += until
+            own += until
         person = request.data_subject
         if person is not None and decision.is_cacheable:
-            written += self._keeping(person.id)
-        return written
+            own += self._keeping(person.id)
+        return shared, own
 
-    def _write(self, decision: Decision, digest: str, *, with_reasons: bool) -> bytes:
+    def _write(self, decision: Decision, digest: str, *, with_reasons: bool) -> tuple[bytes, bytes]:
         leaves = decision.leaves
         if len(leaves) != 1:
-            return _encode(decision, digest, with_reasons=with_reasons)
+            return b"", _encode(decision, digest, with_reasons=with_reasons)
         key = (id(leaves[0]), with_reasons)
         kept = self._written.get(key)
         if kept is not None:
@@ -104,19 +106,26 @@ class ProtoCodec:
                 and former.effect is decision.effect
                 and of_digest == digest
             ):
-                return written
+                return written, b""
         written = _encode(decision, digest, with_reasons=with_reasons)
         if len(self._written) >= _MAX_WRITTEN:
             self._written = {}
         self._written[key] = (decision, digest, written)
-        return written
+        # The first such answer has it as its own, so that what is shared is counted once.
+        return b"", written
 
-    def encode_moment(
-        self, decision_id: str, position: int, age_us: int, correlation_id: str
+    def complete(  # noqa: PLR0917 - a hot call: positional is what is cheap
+        self,
+        shared: bytes,
+        own: bytes,
+        decision_id: str,
+        position: int,
+        age_us: int,
+        correlation_id: str,
     ) -> bytes:
-        """Bytes to append to an answer; only these differ when the same answer is given again."""
+        """An answer with its moment, which alone differs when the same answer is given again."""
         if age_us or correlation_id or not decision_id:
-            return _moment(decision_id, position, age_us, correlation_id)
+            return shared + own + _moment(decision_id, position, age_us, correlation_id)
         # PERF: of two moments at one position only the id differs, and it stands in one place.
         name = decision_id.encode()
         of_length, of_position, head, tail = self._moment
@@ -124,7 +133,7 @@ class ProtoCodec:
             blank = _BLANK * len(name)
             head, _, tail = _moment(blank.decode(), position, 0, "").partition(blank)
             self._moment = (len(name), position, head, tail)
-        return head + name + tail
+        return b"".join((shared, own, head, name, tail))  # PERF: one copy for all five
 
 
 def _moment(decision_id: str, position: int, age_us: int, correlation_id: str) -> bytes:

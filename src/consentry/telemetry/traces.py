@@ -79,7 +79,7 @@ class Tracer:
         if found is None:
             return ""
         found.decision_count += 1
-        found.permit_count += fields.effect == "permit"
+        found.permit_count += fields.kind.effect == "permit"
         found.decision_id, found.cache, found.fields = decision_id, cache, fields
         return found.trace_id
 
@@ -92,17 +92,18 @@ class Tracer:
         span, fields = found.span, found.fields
         span.set_attribute("rpc.grpc.status_code", number)
         if found.decision_count == 1 and fields is not None:
+            kind = fields.kind
             span.set_attributes(
                 {
                     "consentry.decision_id": found.decision_id,
-                    "consentry.effect": fields.effect,
-                    "consentry.reason": fields.reason,
+                    "consentry.effect": kind.effect,
+                    "consentry.reason": kind.reason,
                     "consentry.cache": found.cache,
-                    "consentry.policy_digest": fields.digest,
+                    "consentry.policy_digest": kind.digest,
                 }
             )
-            if fields.purpose and fields.reason != _PURPOSE_UNKNOWN:
-                span.set_attribute("consentry.purpose", fields.purpose)
+            if kind.purpose and kind.reason != _PURPOSE_UNKNOWN:
+                span.set_attribute("consentry.purpose", kind.purpose)
         elif found.decision_count:
             span.set_attribute("consentry.decisions", found.decision_count)
             span.set_attribute("consentry.permits", found.permit_count)

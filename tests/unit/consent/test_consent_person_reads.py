@@ -20,7 +20,7 @@ class Store:
     def __init__(self) -> None:
         self.count = 0
         self.may_end = threading.Event()
-        self.cell: SubjectCell | None = SubjectCell()
+        self.cell: SubjectCell | None = SubjectCell("ada")
 
     def read(self, _: str) -> ConsentView:
         self.count += 1
@@ -48,7 +48,7 @@ def test_a_forgotten_cell_is_never_taken_for_a_new_one_in_its_place(store: Store
     store.cell = None
     others = []
     for _ in range(1_000):
-        store.cell = SubjectCell()
+        store.cell = SubjectCell("ada")
         if id(store.cell) == address:
             break
         others.append(store.cell)

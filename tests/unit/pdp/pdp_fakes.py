@@ -109,7 +109,7 @@ class FakeLedger:
             cell.view = None
 
     def cell(self, person: str) -> SubjectCell:
-        return self._cells.setdefault(person, SubjectCell())
+        return self._cells.setdefault(person, SubjectCell(person))
 
     def view(self, person: str, *, wait_s: float | None = None) -> ConsentView:
         self.view_reads += 1
@@ -201,7 +201,7 @@ class FakeCodec:
 
     def encode_answer(
         self, decision: Decision, request: Request, digest: str, valid_until_us: int | None
-    ) -> bytes:
+    ) -> tuple[bytes, bytes]:
         answer = {
             "effect": decision.effect.value,
             "reason": decision.reason,
@@ -209,10 +209,16 @@ class FakeCodec:
             "valid_until": valid_until_us,
             "digest": digest,
         }
-        return json.dumps(answer).encode() + b"\n"
+        return b"", json.dumps(answer).encode() + b"\n"
 
-    def encode_moment(
-        self, decision_id: str, position: int, age_us: int, correlation_id: str
+    def complete(  # noqa: PLR0917 - as the port has it
+        self,
+        shared: bytes,
+        own: bytes,
+        decision_id: str,
+        position: int,
+        age_us: int,
+        correlation_id: str,
     ) -> bytes:
         moment = {
             "id": decision_id,
@@ -220,7 +226,7 @@ class FakeCodec:
             "age_us": age_us,
             "correlation_id": correlation_id,
         }
-        return json.dumps(moment).encode()
+        return shared + own + json.dumps(moment).encode()
 
 
 def question(**asked: str) -> bytes:

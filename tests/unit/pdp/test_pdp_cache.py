@@ -10,32 +10,27 @@ from pdp_fakes import POLICY, snapshot_of
 
 from consentry.consent.ledger import SubjectCell
 from consentry.consent.resolver import UNAVAILABLE
+from consentry.pdp.audited import NOT_AUDITED
 from consentry.pdp.cache import AnswerCache, Entry, entry_size
-from consentry.telemetry.audit.record import AuditFields
-
-FIELDS = AuditFields(
-    digest="", effect="", reason="", rule="", purpose="", action="", principal_id="",
-    data_subject_id="",
-)  # fmt: skip
 
 
-def entry(raw: bytes, answer: bytes = b"") -> Entry:
+def entry(own: bytes = b"") -> Entry:
     return Entry(
         snapshot=snapshot_of(POLICY),
-        cell=SubjectCell(),
+        cell=SubjectCell("ada"),
         view=UNAVAILABLE,
         from_us=0,
         until_us=1,
-        answer=answer,
+        shared=b"",
+        own=own,
         count=lambda: 0,
-        audit=FIELDS,
-        size_bytes=entry_size(raw, answer),
+        audit=NOT_AUDITED,
     )
 
 
 def fill(cache: AnswerCache, *keys: bytes) -> None:
     for key in keys:
-        assert cache.store(key, entry(key))
+        assert cache.store(key, entry())
 
 
 def held(cache: AnswerCache, *keys: bytes) -> list[bytes]:
@@ -63,7 +58,7 @@ def test_bytes_are_bounded() -> None:
     one = entry_size(b"a", b"x" * 400)
     cache = AnswerCache(max_bytes=3 * one)
     for key in (b"a", b"b", b"c", b"d", b"e"):
-        cache.store(key, entry(key, b"x" * 400))
+        cache.store(key, entry(b"x" * 400))
 
     assert len(cache) == 3
     assert cache.size_bytes == 3 * one
@@ -73,7 +68,7 @@ def test_bytes_are_bounded() -> None:
 def test_entry_larger_than_the_cache_is_not_kept() -> None:
     cache = AnswerCache(max_bytes=1_000)
 
-    assert not cache.store(b"a", entry(b"a", b"x" * 1_000))
+    assert not cache.store(b"a", entry(b"x" * 1_000))
     assert len(cache) == 0
 
 
@@ -86,7 +81,7 @@ def test_replacing_an_entry_evicts_nothing() -> None:
 
 
 def test_cache_without_room_keeps_nothing() -> None:
-    assert not AnswerCache(max_entries=0).store(b"a", entry(b"a"))
+    assert not AnswerCache(max_entries=0).store(b"a", entry())
 
 
 def test_freeing_takes_what_was_there_and_leaves_what_came_meanwhile() -> None:
@@ -98,7 +93,7 @@ def test_freeing_takes_what_was_there_and_leaves_what_came_meanwhile() -> None:
         @contextmanager
         def held(self) -> Iterator[None]:
             if next(entered) == 2:
-                cache._entries[b"new"] = entry(b"new")
+                cache._entries[b"new"] = entry()
             with real_lock:
                 yield
 
@@ -120,7 +115,7 @@ def test_freeing_takes_what_was_there_and_leaves_what_came_meanwhile() -> None:
 def test_threads_leave_the_cache_whole() -> None:
     cache = AnswerCache(max_entries=50)
     keys = [b"%d" % number for number in range(120)]
-    entries = {key: entry(key) for key in keys}
+    entries = {key: entry() for key in keys}
     problems: list[BaseException] = []
 
     def work(offset: int) -> None:
@@ -144,4 +139,4 @@ def test_threads_leave_the_cache_whole() -> None:
 
     assert problems == []
     assert len(cache) <= 50
-    assert cache.size_bytes == sum(e.size_bytes for e in cache._entries.values())
+    assert cache.size_bytes == sum(entry_size(raw, e.own) for raw, e in cache._entries.items())

@@ -140,7 +140,7 @@ class FrozenCell(SubjectCell):
     """A cell that never shows that the person's events changed."""
 
     def __init__(self, view: ConsentView) -> None:
-        super().__init__()
+        super().__init__("")
         self.view = view
 
 

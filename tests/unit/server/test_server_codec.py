@@ -308,11 +308,18 @@ def decision() -> Decision:
     )  # fmt: skip
 
 
+def write(
+    decision: Decision, request: Request, digest: str, until_us: int | None,
+    codec: ProtoCodec = CODEC,
+) -> bytes:  # fmt: skip
+    return b"".join(codec.encode_answer(decision, request, digest, until_us))
+
+
 def test_answer_and_moment_join_to_one_message() -> None:
     request = decode(change(lambda m: setattr(m, "detail", wire.DETAIL_ALL_REASONS)))
 
-    raw = CODEC.encode_answer(decision(), request, "abc", 1_500_000)
-    answer = wire.CheckResponse.FromString(raw + CODEC.encode_moment("id", 9, 3, "c"))
+    parts = CODEC.encode_answer(decision(), request, "abc", 1_500_000)
+    answer = wire.CheckResponse.FromString(CODEC.complete(*parts, "id", 9, 3, "c"))
 
     assert answer.effect == shapes.EFFECT_PERMIT
     assert answer.reason == "consent_valid"
@@ -327,9 +334,7 @@ def test_answer_and_moment_join_to_one_message() -> None:
 
 
 def test_reasons_stay_home_unless_asked_for() -> None:
-    answer = wire.CheckResponse.FromString(
-        CODEC.encode_answer(decision(), decode(question()), "abc", 1)
-    )
+    answer = wire.CheckResponse.FromString(write(decision(), decode(question()), "abc", 1))
 
     assert not answer.reasons
     assert not answer.leaves[0].reasons
@@ -349,19 +354,29 @@ def test_what_was_written_once_serves_no_other_answer() -> None:
 
     asked = [(one, request, "abc", 1), (one, with_reasons, "abc", 1), (one, request, "b", 1)]
     asked += [(one, request, "abc", 2), *((other, request, "abc", 1) for other in others)]
-    first = [codec.encode_answer(*question) for question in asked]
-    again = [codec.encode_answer(*question) for question in asked]
-    alone = [ProtoCodec().encode_answer(*question) for question in asked]
+    first = [write(*question, codec) for question in asked]
+    again = [write(*question, codec) for question in asked]
+    alone = [write(*question, ProtoCodec()) for question in asked]
 
     assert first == again == alone
     assert len(set(first)) == len(asked)
+
+
+def test_like_answers_share_what_is_like_and_the_first_of_them_owns_it() -> None:
+    codec, request, one = ProtoCodec(), decode(question()), decision()
+    first, second, third = (codec.encode_answer(one, request, "abc", us) for us in (1, 2, 3))
+
+    assert first[0] == b""
+    assert second[0] is third[0]
+    assert first[1].startswith(second[0])
+    assert len(second[1]) < len(second[0]) / 2
 
 
 def test_what_is_remembered_of_answers_is_bounded() -> None:
     codec, request = ProtoCodec(), decode(question())
     for number in range(2_000):
         fresh = replace(decision(), findings=(Finding(reason=f"r{number}"),))
-        answer = wire.CheckResponse.FromString(codec.encode_answer(fresh, request, "abc", None))
+        answer = wire.CheckResponse.FromString(write(fresh, request, "abc", None, codec))
         assert answer.reason == f"r{number}"
 
     assert len(codec._written) <= 512
@@ -369,9 +384,7 @@ def test_what_is_remembered_of_answers_is_bounded() -> None:
 
 def test_no_end_is_no_timestamp() -> None:
     lasting = Decision(effect=Effect.DENY, findings=(Finding(reason="x"),))
-    answer = wire.CheckResponse.FromString(
-        CODEC.encode_answer(lasting, decode(question()), "abc", None)
-    )
+    answer = wire.CheckResponse.FromString(write(lasting, decode(question()), "abc", None))
 
     assert answer.effect == shapes.EFFECT_DENY
     assert not answer.HasField("valid_until")

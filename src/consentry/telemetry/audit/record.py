@@ -1,8 +1,9 @@
 """What a record of the decision log says, and how much of it is told.
 
-One line of JSON for each answer. What equal answers have in common is encoded once for each cache
-entry and key. Nothing here is the person's own: the id is a keyed hash unless the operator wants it
-in clear, and of the question no more than a keyed digest is kept unless its facts are asked for.
+One line of JSON for each answer. What answers of one kind have in common is encoded once, and what
+equal answers have in common once for each cache entry and key. Nothing here is the person's own:
+the id is a keyed hash unless the operator wants it in clear, and of the question no more than a
+keyed digest is kept unless its facts are asked for.
 """
 
 from __future__ import annotations
@@ -66,14 +67,21 @@ ReadFacts = Callable[[bytes, frozenset[str]], Facts]
 """(the question as it came, names of facts to leave out) -> its facts."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class AuditFields:
-    """What equal answers have in common; one object serves all answers from one cache entry.
+_Told: TypeAlias = tuple[AuditKey | None, str, str]
+"""What a kind settles of a line: the key it was told with, what stands before the revision of the
+person, and what stands after it.
+"""
+
+_NOTHING_TOLD: Final[_Told] = (None, "", "")
+
+
+@dataclass(slots=True, eq=False)
+class AuditKind:
+    """What records of answers to the same use with the same outcome have in common.
 
     `data` are the nodes asked for; `granted` the leaves given where it is not all of them, else
-    None. `revision` is the position of the person's newest event that the answer saw; where the
-    consent state could not be had, `is_consent_known` is false. `question` are the bytes as they
-    came. `encoded` and `encoded_by` are the writer's own.
+    None. Where the consent state could not be had, `is_consent_known` is false. `told` is the
+    writer's own.
     """
 
     digest: str
@@ -83,14 +91,28 @@ class AuditFields:
     purpose: str
     action: str
     principal_id: str
-    data_subject_id: str
     data: tuple[str, ...] = ()
     granted: tuple[str, ...] | None = None
-    revision: int = 0
     is_consent_known: bool = True
+    told: _Told = field(default=_NOTHING_TOLD, init=False)
+
+
+@dataclass(slots=True, eq=False)
+class AuditFields:
+    """What equal answers have in common; one object serves all answers from one cache entry.
+
+    `revision` is the position of the person's newest event that the answer saw. `question` are the
+    bytes as they came. `told` and `encoded` are the writer's own.
+
+    PERF: there are as many as there are kept answers; what more than one can share is in `kind`.
+    """
+
+    kind: AuditKind
+    data_subject_id: str
+    revision: int = 0
     question: bytes = b""
+    told: _Told = field(default=_NOTHING_TOLD, init=False)
     encoded: str = field(default="", init=False)
-    encoded_by: AuditKey | None = field(default=None, init=False)
 
 
 Record: TypeAlias = tuple[int, int, str, int, str, bool, str, str, AuditFields]
@@ -123,15 +145,16 @@ class RecordWriter:
         sampling = self._telling.sampling
         if not sampling:
             return True
-        share = sampling.get(fields.reason)
+        kind = fields.kind
+        share = sampling.get(kind.reason)
         if share is None:
-            share = sampling.get(ALL_PERMITS, 1.0) if fields.effect == ALL_PERMITS else 1.0
+            share = sampling.get(ALL_PERMITS, 1.0) if kind.effect == ALL_PERMITS else 1.0
         if share >= 1:
             return True
-        owed = self._owed.get(fields.reason, 0.0) + share
+        owed = self._owed.get(kind.reason, 0.0) + share
         # INVARIANT: of n records of a reason, between n * share - 1 and n * share are kept.
         is_kept = owed >= 1
-        self._owed[fields.reason] = owed - is_kept
+        self._owed[kind.reason] = owed - is_kept
         return is_kept
 
     def line(self, record: Record, key: AuditKey) -> bytes:
@@ -139,11 +162,16 @@ class RecordWriter:
         seq, now_us, decision_id, position, correlation_id, is_hit, caller, trace_id, fields = (
             record
         )
-        encoded = fields.encoded if fields.encoded_by is key else self._encode(fields, key)
-        if is_hit:
-            # PERF: an answer given from the cache again and again is encoded and hashed once. One
-            # that is given once must not hold twice its memory for as long as it is kept.
-            fields.encoded, fields.encoded_by = encoded, key
+        told_with, before, _ = fields.told
+        if told_with is key:
+            encoded = fields.encoded
+        else:
+            told, encoded = self._encode(fields, key)
+            before = told[1]
+            if is_hit:
+                # PERF: an answer given from the cache again and again is encoded and hashed once.
+                # One that is given once must not hold half its memory more while it is kept.
+                fields.encoded, fields.told = encoded, told
         said = ""
         if correlation_id and self._says_correlation:
             said += f'"correlation_id":{quoted(correlation_id)},'
@@ -154,7 +182,7 @@ class RecordWriter:
         return (
             f'{{"event":"{DECISION}","seq":{seq},"time":"{self._time(now_us)}",'
             f'"decision_id":{quoted(decision_id)},"position":{position},'
-            f'{said}"is_hit":{"true" if is_hit else "false"},{encoded}}}\n'
+            f'{said}"is_hit":{"true" if is_hit else "false"},{before},{encoded}}}\n'
         ).encode("ascii")
 
     def _time(self, now_us: int) -> str:
@@ -166,28 +194,36 @@ class RecordWriter:
             )
         return f"{self._second_text}.{micros:06}Z"
 
-    def _encode(self, fields: AuditFields, key: AuditKey) -> str:
-        told: dict[str, object] = {
-            "digest": fields.digest,
-            "effect": fields.effect,
-            "reason": fields.reason,
-            "rule": fields.rule,
-            "purpose": fields.purpose,
-            "action": fields.action,
-            "data": fields.data,
-            "principal_id": fields.principal_id,
-            "revision": fields.revision,
+    def _tell_kind(self, kind: AuditKind, key: AuditKey) -> _Told:
+        before: dict[str, object] = {
+            "digest": kind.digest,
+            "effect": kind.effect,
+            "reason": kind.reason,
+            "rule": kind.rule,
+            "purpose": kind.purpose,
+            "action": kind.action,
+            "data": kind.data,
+            "principal_id": kind.principal_id,
         }
-        if fields.granted is not None:
-            told["granted"] = fields.granted
-        if not fields.is_consent_known:
-            told["is_consent_known"] = False
+        after: dict[str, object] = {}
+        if kind.granted is not None:
+            after["granted"] = kind.granted
+        if not kind.is_consent_known:
+            after["is_consent_known"] = False
         for name in self._telling.leave_out:
-            told.pop(name, None)
-        told["key"] = key.name
-        told |= self._person(fields, key)
-        told |= self._question(fields, key)
-        return json.dumps(told, separators=(",", ":"))[1:-1]
+            before.pop(name, None)
+            after.pop(name, None)
+        after["key"] = key.name
+        return key, _members(before), _members(after)
+
+    def _encode(self, fields: AuditFields, key: AuditKey) -> tuple[_Told, str]:
+        kind = fields.kind
+        told = kind.told
+        if told[0] is not key:
+            told = kind.told = self._tell_kind(kind, key)
+        encoded = f'"revision":{fields.revision},{told[2]}'
+        own = self._person(fields, key) | self._question(fields, key)
+        return told, f"{encoded},{_members(own)}" if own else encoded
 
     def _person(self, fields: AuditFields, key: AuditKey) -> dict[str, object]:
         if "data_subject" in self._telling.leave_out or not fields.data_subject_id:
@@ -207,6 +243,10 @@ class RecordWriter:
             if facts.left_out:
                 told["left_out"] = facts.left_out
         return told
+
+
+def _members(told: Mapping[str, object]) -> str:
+    return json.dumps(told, separators=(",", ":"))[1:-1]
 
 
 def parse_time(text: str) -> int:
