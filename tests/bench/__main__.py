@@ -3,6 +3,7 @@
     ./dev bench                    all parts, about fifteen minutes
     ./dev bench --only unary       one part or some: unary,batch,…
     ./dev bench --quick            about three minutes: fewer rounds, smaller sizes
+    ./dev bench --patient          all rounds, slow starts of peers too, however long it takes
     ./dev bench --json FILE        figures with both sides of each ratio (docs/performance.md)
     ./dev bench --publish          all parts, then figures, pictures and tables of the docs anew
     ./dev bench --draw FILE        the same from figures that --json wrote, without measuring
@@ -16,16 +17,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
 from pathlib import Path
 
-from tests.bench import publish
+from tests.bench import goals, publish
 from tests.bench.about import about
 from tests.bench.measure import within
 from tests.bench.parts import PARTS
 from tests.bench.peers import install
+from tests.bench.report import PROGRESS
 
 
 def main() -> int:
@@ -42,14 +45,15 @@ def main() -> int:
     for number, name in enumerate(names, start=1):
         part = PARTS[name]
         seconds = part.quick_s if options.quick else part.whole_s
-        print(f"[{number}/{len(names)}] {name}, about {seconds:.0f} s", file=sys.stderr, flush=True)
+        PROGRESS.begin(f"[{number}/{len(names)}] {name}, about {seconds:.0f} s", seconds)
         part_began_s = time.monotonic()
-        with within(seconds):
+        with within(math.inf if options.patient else seconds):
             figures[name] = part.measure(is_quick=options.quick)
         took[name] = round(time.monotonic() - part_began_s)
         told["about"] |= _now(began_s)  # type: ignore[operator]  # a dict of objects
         if options.json:  # as far as it has come, for a long run may be interrupted
             options.json.write_text(json.dumps(told, indent=2) + "\n")
+    goals.print_summary(figures)
     print(f"\n{len(names)} parts in {time.monotonic() - began_s:.0f} s")
     return publish.publish(told) if options.publish else 0
 
@@ -60,6 +64,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--only", metavar="PARTS", help=f"comma separated: {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, coarser figures")
+    parser.add_argument("--patient", action="store_true", help="all rounds, however long")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--publish", action="store_true", help="write what the docs show")
     parser.add_argument("--draw", type=Path, metavar="FILE", help="write it from these figures")

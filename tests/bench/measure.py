@@ -48,6 +48,15 @@ def process_cpu_ns(pid: int) -> int:
     return time.clock_gettime_ns((~pid << 3) | CPUCLOCK_SCHED)
 
 
+def thread_cpu_ns(pid: int) -> dict[int, int]:
+    """Processor time of each thread of a process, from the scheduler's accounts."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended meanwhile
+            found[int(task.name)] = int((task / "schedstat").read_text().split()[0])
+    return found
+
+
 def memory_bytes(pid: int) -> int:
     """Memory that a process holds now, what it shares with others included (VmRSS)."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

@@ -36,7 +36,7 @@ def measure_reload(*, is_quick: bool) -> Figures:
         print(f"\nReloads beside checks: left out, {NO_LOAD}")
         return shown | {"missing": NO_LOAD}
     series = reload.measure_p99(
-        rounds=3 if is_quick else 7, seconds=1 if is_quick else 3, rule_count=100, say=say
+        rounds=3 if is_quick else 6, seconds=1 if is_quick else 2, rule_count=100, say=say
     )
     title = f"{reload.RATE:,} calls a second offered, beside: p99 that callers see"
     goals = dict.fromkeys(("reloads", "consent changes", "scrapes"), "<= 1.50")
@@ -49,24 +49,26 @@ def measure_conditions(*, is_quick: bool) -> Figures:
     if not h2.is_there():
         print(f"\nConditions: left out, {NO_LOAD}")
         return {"missing": NO_LOAD}
-    rounds, calls = (3, 1_000) if is_quick else (9, 3_000)
+    rounds, few, calls = (3, 3, 1_000) if is_quick else (9, 5, 3_000)
     shown: Figures = {}
     series = conditions.measure_telemetry(rounds=rounds, calls=calls, say=say)
     goals = {"all on": "<= 1.10", "off again": "noise of the pair"}
     title = "Decision log and scrapes, 16 in flight: server CPU per call"
     shown["telemetry"] = table(title, series, "off", goals)
-    series = conditions.measure_strict(rounds=rounds, seconds=2 if is_quick else 4, say=say)
-    goals = {"strict": "<= 1.50", "off again": "noise of the pair"}
-    title = f"Decision log, {conditions.RATE:,} calls a second offered: p99 that callers see"
-    shown["strict"] = table(title, series, "off", goals)
-    series = conditions.measure_doors(rounds=rounds, calls=calls, say=say)
+    series = conditions.measure_doors(rounds=few, calls=calls, say=say)
     shown["doors"] = table("Doors: server CPU per call", series, "TCP, 1", {})
-    cpu, wall = conditions.measure_workers(rounds=rounds, calls=calls * 2, say=say)
+    cpu, wall = conditions.measure_workers(rounds=few, calls=calls * 2, say=say)
     what = f"{conditions.CHANNELS} channels of {conditions.STREAMS} calls"
     title = f"Worker processes, {what}: CPU of all of them per call"
     shown["workers_cpu"] = table(title, cpu, "1 process", {})
     title = f"Worker processes, {what}: wall time per call"
     shown["workers_wall"] = table(title, wall, "1 process", {})
+    series = conditions.measure_strict(
+        rounds=3 if is_quick else 5, seconds=1 if is_quick else 2, say=say
+    )
+    goals = {"strict": "<= 1.50", "off again": "noise of the pair"}
+    title = f"Decision log, {conditions.RATE:,} calls a second offered: p99 that callers see"
+    shown["strict"] = table(title, series, "off", goals)
     return shown
 
 
@@ -101,7 +103,7 @@ def measure_people(*, is_quick: bool) -> Figures:
 
 def measure_profile(*, is_quick: bool) -> Figures:
     """Where the processor time of a hit and of a miss goes, by thread and by kind of work."""
-    found = profile.inside(seconds=2 if is_quick else 8, say=say)
+    found = profile.inside(seconds=2 if is_quick else 5, say=say)
     calls: dict[str, dict[str, float]] = {}
     try:
         if h2.is_there():

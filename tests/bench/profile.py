@@ -26,7 +26,7 @@ from consentry.app.wiring import Application
 from consentry.model.consent import ConsentEvent, EventKind, Proof, Scope
 from tests.bench import h2
 from tests.bench.equal_work import PERSON, Question, consentry_files, consentry_request
-from tests.bench.measure import pin
+from tests.bench.measure import pin, thread_cpu_ns
 from tests.bench.peer_series import NO_CACHE, Say, ours_running
 from tests.bench.peers import install
 from tests.bench.report import Figures
@@ -174,9 +174,9 @@ def outside(*, calls: int, say: Say) -> dict[str, dict[str, float]]:
             pin(0, 1)
             h2.load(side.door, side.body, calls=calls, streams=16)
             roles = _roles(sidecar.pid)
-            before = _thread_ns(sidecar.pid)
+            before = thread_cpu_ns(sidecar.pid)
             h2.load(side.door, side.body, calls=calls, streams=16)
-            found[kind] = _by_role(roles, before, _thread_ns(sidecar.pid), calls)
+            found[kind] = _by_role(roles, before, thread_cpu_ns(sidecar.pid), calls)
     return found
 
 
@@ -187,12 +187,6 @@ def _by_role(
     for task, ns in after.items():
         spent[roles.get(task, "threads of grpc's core")] += ns - before.get(task, 0)
     return {role: ns / 1000 / calls for role, ns in spent.most_common()}
-
-
-def _thread_ns(pid: int) -> dict[int, int]:
-    """Processor time of each thread, from the scheduler's accounts."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return {int(task.name): int((task / "schedstat").read_text().split()[0]) for task in tasks}
 
 
 def _roles(pid: int) -> dict[int, str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from tests.bench import goals
 from tests.bench.svg import Bar, Flame, bars, flames
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -17,7 +18,7 @@ FIGURES: Final = "docs/performance.json"
 PAGE: Final = "docs/performance-figures.md"
 BARS: Final = "docs/images/performance.svg"
 FLAMES: Final = "docs/images/performance-flames.svg"
-OURS: Final = {"hit": "Consentry, hit", "evaluated": "Consentry, evaluated"}
+OURS: Final = {"hit": "Consentry, hit", "miss": "Consentry, miss"}
 NAMES: Final = {"cerbos": "Cerbos", "opa": "OPA", "openfga": "OpenFGA"} | OURS
 _THREAD_OF_OURS: Final = "check threads"
 _KINDS: Final = {"engine": 2, "server": 3, "telemetry": 4, "consent": 4}
@@ -109,6 +110,8 @@ def page(told: dict[str, Any]) -> str:
         f" code {about['commit']}; {about.get('took_s', 0)} s, load of the machine before and after"
         f" {about['load_before']} and {about.get('load_after', '')}"
         + (", a quick run with coarse figures." if about["is_quick"] else "."),
+        "",
+        *goals.markdown(told["parts"]),
     ]
     for name, part in told["parts"].items():
         lines += ["", f"## {name}"]
@@ -116,7 +119,8 @@ def page(told: dict[str, Any]) -> str:
             lines += ["", f"**{figures['title']}**", ""]
             lines += _facts(figures) if "facts" in figures else _sides(figures)
         lines += _profile(part) if name == "profile" else []
-        lines += _others(part)
+        if "missing" in part:
+            lines += ["", f"Left out: {part['missing']}"]
     return "\n".join(lines) + "\n"
 
 
@@ -157,15 +161,3 @@ def _profile(part: dict[str, Any]) -> Iterator[str]:
         yield f"| the decision point's path, in a loop in one process | {found['inside_us']:.1f} |"
         for work, us in found["inside"].items():
             yield f"| &nbsp;&nbsp;{work} | {us:.2f} |"
-
-
-def _others(part: dict[str, Any]) -> Iterator[str]:
-    """Figures in a shape of their own, one a line, and what was left out."""
-    for name, value in part.items():
-        if isinstance(value, dict) and not {"title", "sides", "facts", "missing"} & value.keys():
-            if any(isinstance(below, dict) for below in value.values()):
-                continue
-            told = ", ".join(f"{key} {below}" for key, below in value.items())
-            yield from ("", f"{name}: {told}")
-        elif name == "missing":
-            yield from ("", f"Left out: {value}")

@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TextIO, TypeAlias
 
 from tests.bench.measure import Series
 
 Figures: TypeAlias = dict[str, object]
 
 
-def say(text: str) -> None:
-    """Progress, on the error stream, over the last line."""
-    print(f"\r  {text:<40}", end="", file=sys.stderr, flush=True)
+class Progress:
+    """Tells how far a part has come, on the error stream: one line that is written over.
+
+    Where that is no terminal nothing can be written over: at most `LINES` a part then, spread over
+    the time that the part is said to take.
+    """
+
+    LINES: Final = 10
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self.begin("", 0.0)
+
+    def begin(self, title: str, seconds: float) -> None:
+        """A part begins, which takes about so long."""
+        self._left, self._every_s = self.LINES, seconds / self.LINES
+        self._next_s = time.monotonic() + self._every_s
+        if title:
+            self._write(f"{title}\n")
+
+    def say(self, text: str) -> None:
+        """Where it stands now."""
+        if self._out.isatty():
+            self._write(f"\r  {text}\x1b[K\r")
+        elif self._left and (now_s := time.monotonic()) >= self._next_s:
+            self._left, self._next_s = self._left - 1, now_s + self._every_s
+            self._write(f"  {text}\n")
+
+    @property
+    def _out(self) -> TextIO:
+        return self._stream or sys.stderr
+
+    def _write(self, text: str) -> None:
+        print(text, end="", file=self._out, flush=True)
+
+
+PROGRESS: Final = Progress()
+say: Final = PROGRESS.say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +87,7 @@ def table(
     `goals` stand beside the sides they are for; `missing` says who could not be measured, and why.
     """
     width = max(14, *(len(side) for side in series.rounds))
-    print(f"\n{title}")
+    print(f"\n{title} ({min(map(len, series.rounds.values()))} rounds)")
     print(f"  {'':<{width}}{'us':>10}   {'ratio to ' + base:>24}   goal")
     figures: Figures = {}
     for side in series.rounds:

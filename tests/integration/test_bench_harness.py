@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,9 +14,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from consentry.app.system import ProcessIds, SystemClock
+from consentry.consent.sqlite import SqliteLedger
 from tests.bench import (
     answer_cache,
     equal_work,
+    goals,
     h2,
     peer_series,
     people,
@@ -27,9 +33,10 @@ from tests.bench.equal_work import Question
 from tests.bench.h2 import LoadError
 from tests.bench.measure import LEAST_ROUNDS, paired_rounds, within
 from tests.bench.parts import PARTS
-from tests.bench.peers import python_peers
+from tests.bench.peers import cerbos, install, python_peers
 from tests.bench.peers.cerbos import CerbosWire
 from tests.bench.peers.openfga import OpenFgaWire
+from tests.bench.report import Progress
 from tests.bench.wire import Caller
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,6 +124,77 @@ def test_parts_share_fifteen_minutes_or_three() -> None:
     assert sum(part.quick_s for part in PARTS.values()) <= 3 * 60
 
 
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_one_line_on_a_terminal_and_ten_elsewhere() -> None:
+    screen, file = Screen(), io.StringIO()
+    for stream in (screen, file):
+        progress = Progress(stream)
+        progress.begin("a part", 0.0)
+        for number in range(1_000):
+            progress.say(f"round {number}")
+
+    assert screen.getvalue().count("\n") == 1
+    assert file.getvalue().count("\n") == 1 + Progress.LINES
+
+
+def test_progress_in_a_file_is_spread_over_the_time_of_the_part() -> None:
+    file = io.StringIO()
+    progress = Progress(file)
+    progress.begin("a part", 3_600.0)
+    for number in range(1_000):
+        progress.say(f"round {number}")
+
+    assert file.getvalue() == "a part\n"
+
+
+def _side(median: float) -> dict[str, object]:
+    ratio = {"min": median / 2, "median": median, "max": median * 2}
+    return {"us": median, "base_us": 1.0, "ratio": ratio, "rounds": 15}
+
+
+def test_each_goal_is_held_against_its_figure() -> None:
+    parts = {
+        "unary": {"in_flight_1": {"sides": {"hit": _side(1.1), "miss": _side(1.54)}}},
+        "ledger": {"batch_1": {"sides": {"ledger": _side(4.0)}}},
+        "people": {"facts": {"people in the ledger": {"value": 1_000_000}}},
+        "peers": {"open_loop": {"missing": "no npm"}},
+    }
+
+    found = {row.goal.at: row for row in goals.measured(parts) if row.goal.at}
+
+    assert found["unary", "in_flight_1", "hit"].verdict == "yes"
+    assert found["unary", "in_flight_1", "miss"].verdict == "no, 10 % above"
+    assert found["ledger", "batch_1", "ledger"].verdict == "no, 50 % below"
+    assert (
+        found["ledger", "batch_1", "ledger"].shown
+        == "0.25 (0.12 to 0.50); 1.00 / 4.00 us; 15 rounds"
+    )
+    assert found["people", "people in the ledger"].verdict == "yes"
+    assert found["peers", "open_loop", "ours"].verdict == "not measured"
+    assert found["peers", "open_loop", "ours"].shown == "no npm"
+    assert found["stream", "hit"].verdict == "not measured"
+    assert {at[0] for at in found} <= set(PARTS)
+
+
+def test_a_peer_that_starts_too_slowly_is_left_out_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(install, "cerbos", lambda: Path("/nowhere"))
+
+    with (
+        within(10),
+        pytest.raises(install.PeerMissingError, match=r"about 270 s .* --patient"),
+        cerbos.running(10_000),
+    ):
+        pass
+
+
 def test_large_shared_set_fits_into_files() -> None:
     files = equal_work.consentry_files(10_000)
 
@@ -127,6 +205,27 @@ def test_large_shared_set_fits_into_files() -> None:
 def test_changed_file_is_compiled_by_a_new_and_by_the_same_child() -> None:
     with reload.changed_file(10) as sides:
         assert all(side() > 0 for _ in range(2) for side in sides.values())
+
+
+def test_people_fill_a_ledger_that_holds(tmp_path: Path) -> None:
+    file, people_there = people.fill(tmp_path / "state", 30, silent)
+
+    ledger = SqliteLedger(file, clock=SystemClock(), ids=ProcessIds())
+    try:
+        assert ledger.verify() == people_there == 30
+        assert ledger.list_events(people.person(7), 0, 10)[0].idempotency_key == "bench-7"
+    finally:
+        ledger.close()
+    assert people.verified_s(file) > 0
+
+    with contextlib.closing(sqlite3.connect(file)) as broken, broken:
+        for (trigger,) in broken.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall():
+            broken.execute(f"DROP TRIGGER {trigger}")
+        broken.execute("UPDATE event SET digest = zeroblob(32) WHERE position = 9")
+    with pytest.raises(subprocess.CalledProcessError):
+        people.verified_s(file)
 
 
 def test_people_are_asked_about_who_were_not_read_before() -> None:

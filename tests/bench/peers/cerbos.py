@@ -20,6 +20,7 @@ import grpc
 
 from tests.bench.equal_work import Question, write_cerbos
 from tests.bench.h2 import Door
+from tests.bench.measure import has_time
 from tests.bench.peers import install
 from tests.bench.peers.messages import message_classes
 from tests.support.ports import free_port
@@ -28,6 +29,10 @@ METHOD: Final = "/cerbos.svc.v1.CerbosService/CheckResources"
 MAX_BATCH: Final = 50
 """Resources in one call, by its default configuration; above that it refuses."""
 ALLOW: Final = 1
+START_S_A_RULE: Final = 0.027
+"""It compiles the condition of each rule when it starts; processor time of that, as measured."""
+SHORT_START_S: Final = 60.0
+LONGEST_START_S: Final = 900.0
 
 _SHAPES: Final[dict[str, list[tuple[str, int, str, bool]]]] = {
     "Principal": [
@@ -81,9 +86,14 @@ def running(rule_count: int) -> Iterator[Door]:
     """The server with a set of `rule_count` rules, audit and telemetry off.
 
     Raises:
-        PeerMissingError: it cannot be had here.
+        PeerMissingError: it cannot be had here, or there is no time to wait for its start.
     """
     binary = install.cerbos()
+    if (start_s := rule_count * START_S_A_RULE) > SHORT_START_S and not has_time(start_s):
+        raise install.PeerMissingError(
+            f"it compiles each rule's condition when it starts, which takes about {start_s:.0f} s"
+            " and longer than there is: --patient waits for it"
+        )
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         write_cerbos(rule_count, Path(folder, "policies"))
         port, http = free_port(), free_port()
@@ -108,7 +118,7 @@ def running(rule_count: int) -> Iterator[Door]:
 
 
 def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + LONGEST_START_S
     with grpc.insecure_channel(address) as channel:
         ready = grpc.channel_ready_future(channel)
         while time.monotonic() < end and process.poll() is None:
@@ -117,4 +127,5 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
             except grpc.FutureTimeoutError:
                 continue
             return
-    raise install.PeerMissingError(f"it did not start: {log.read_text()[-200:].strip()}")
+    told = log.read_text()[-200:].strip()
+    raise install.PeerMissingError(f"it did not start: {told or 'it was waited for in vain'}")
