@@ -14,7 +14,6 @@ from consentry.app.ledger.place import NO_POSTGRES
 from consentry.app.settings import LedgerSettings, Settings
 from consentry.app.state_folder import LEDGER_FILE, LEDGER_FOLDER
 from consentry.app.system import ProcessIds, SystemClock, steady_us
-from consentry.client.transport import bearer_credentials
 from consentry.consent.chain import Row
 from consentry.consent.errors import LedgerCorruptError, LedgerUnavailableError
 from consentry.consent.feed import FeedTimes
@@ -258,6 +257,8 @@ def credentials_reader(
         )
         if token is None:
             return made
+        from consentry.client.transport import bearer_credentials  # noqa: PLC0415 (seldom needed)
+
         return grpc.composite_channel_credentials(
             made, bearer_credentials(lambda: token.read_text().strip())
         )

@@ -16,8 +16,6 @@ from typing import Final
 from consentry.app.audit.opening import open_audit, tell_unknown_reasons
 from consentry.app.callers import listens_of, open_callers, open_certificates
 from consentry.app.descriptors import connection_room
-from consentry.app.envoy import envoy_services
-from consentry.app.http_services import decision_services, recording_services
 from consentry.app.ledgers import OpenLedgerOf, open_ledger
 from consentry.app.pages import PageParts, pages_of
 from consentry.app.policy_source import policy_source
@@ -45,7 +43,7 @@ from consentry.server.handles import Handles, new_handles
 from consentry.server.http_calls import HttpService
 from consentry.server.options import BoundAddresses, Listen, ServerOptions
 from consentry.server.plan_service import PlanMethods
-from consentry.server.sidecar import Sidecar
+from consentry.server.sidecar import Service, Sidecar
 from consentry.server.statement_service import StatementMethods
 from consentry.server.statements import Statements, Texts
 from consentry.telemetry.durable import sync_folder
@@ -148,7 +146,7 @@ class Application:
                 PlanMethods(policies=self.store, ledger=self.ledger, clock=clock),
             ),
             wait_for=opened.wait_for,
-            asking=envoy_services(settings.envoy, self.point, self.metrics),
+            asking=self._envoy_services(),
             can_record=self._can_record,
             tracer=tracer,
             further=(
@@ -182,8 +180,23 @@ class Application:
             trace=trace,
         )
 
+    def _envoy_services(self) -> tuple[Service, ...]:
+        if not self.settings.envoy.is_enabled:
+            return ()
+        from consentry.app.envoy import envoy_services  # noqa: PLC0415 (off by default)
+
+        return envoy_services(self.settings.envoy, self.point, self.metrics)
+
     def _http_services(self, options: ServerOptions, clock: SystemClock) -> tuple[HttpService, ...]:
         settings, store = self.settings, self.store
+        wanted = settings.recording
+        if not (settings.authzen.is_enabled or wanted.is_import_enabled or wanted.webhooks):
+            return ()
+        from consentry.app.http_services import (  # noqa: PLC0415 (off by default)
+            decision_services,
+            recording_services,
+        )
+
         recording = recording_services(settings, self.ledger, store, clock, self.metrics)
         return (*decision_services(settings, options, self.point, store), *recording)
 

@@ -10,12 +10,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from consentry.publish.entries import Statement
 from consentry.publish.proof import Proof
+
+if TYPE_CHECKING:  # a sidecar that shows nobody a page does without the template engine
+    from jinja2 import Environment
+    from markupsafe import Markup
 
 
 def render_statement_html(
@@ -48,6 +50,8 @@ def style_source(style: str) -> str:
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 (as above)
+
     return Environment(
         loader=PackageLoader("consentry.publish", "templates"),
         autoescape=True,
@@ -58,6 +62,8 @@ def _environment() -> Environment:
 
 @cache
 def _style(name: str) -> Markup:
+    from markupsafe import Markup  # noqa: PLC0415 (as above)
+
     folder = resources.files("consentry.publish") / "templates"
     # SAFETY: our own file, the same in every page.
     return Markup((folder / name).read_text(encoding="utf-8").strip())  # noqa: S704
