@@ -129,6 +129,115 @@ def test_unusual_bytes_are_left_to_the_long_way(raw: bytes) -> None:
     assert decode_known(raw) is None
 
 
+def with_long_parts() -> wire.CheckRequest:
+    """Sizes of two bytes before and in the person and the record."""
+    message = ordinary()
+    for part in (message.principal, message.subject, message.resource):
+        part.attributes.extend([attribute(f"a{number}", "value " * 5 + "x") for number in range(4)])
+    return message
+
+
+def without(*fields: str) -> wire.CheckRequest:
+    message = ordinary()
+    for field in fields:
+        message.ClearField(field)
+    return message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        with_long_parts(),
+        without("subject"),
+        without("resource"),
+        without("context", "signals"),
+        without("resource", "context", "signals"),
+        without("channel", "recipient"),
+        without("purpose", "channel", "recipient"),
+        without("subject", "resource"),
+    ],
+    ids=lambda message: f"{message.ByteSize()}",
+)
+def test_questions_are_cut_where_person_and_record_begin_and_end(
+    message: wire.CheckRequest,
+) -> None:
+    raw = message.SerializeToString()
+
+    assert decode_known(raw) is not None
+    assert decode_known(raw) == the_long_way(raw)
+
+
+PERSON = wire.CheckRequest(subject=shapes.DataSubject(id="eve")).SerializeToString()
+RECORD = wire.CheckRequest(resource=shapes.Resource(id="other")).SerializeToString()
+PURPOSE = wire.CheckRequest(purpose="theft").SerializeToString()
+CALLER = wire.CheckRequest(principal=shapes.Principal(id="root", type="person")).SerializeToString()
+
+
+@pytest.mark.parametrize("second", [PERSON, RECORD, PURPOSE, CALLER, b"\x22\x00", b"\x42\x00"])
+@pytest.mark.parametrize("place", ["first", "behind who asks", "behind the person", "last"])
+def test_a_part_that_stands_twice_or_elsewhere_is_left_to_the_long_way(
+    second: bytes, place: str
+) -> None:
+    """Protobuf merges what stands twice: no quick way may take one of them for the whole."""
+    raw = ordinary().SerializeToString()
+    start = without(
+        "subject", "purpose", "channel", "recipient", "resource", "context", "signals"
+    ).SerializeToString()
+    person = wire.CheckRequest(subject=ordinary().subject).SerializeToString()
+    assert raw.startswith(start + person)
+    places = {"first": 0, "behind who asks": len(start), "last": len(raw)}
+    at = places.get(place, len(start + person))
+    twice = raw[:at] + second + raw[at:]
+
+    assert decode_known(twice) is None
+
+
+@pytest.mark.parametrize("name", ["", "x" * 128, "x" * 300, " ada", "e\u0301"])
+def test_ids_that_break_a_rule_or_are_long_are_left_to_the_long_way(name: str) -> None:
+    person, record = ordinary(), ordinary()
+    person.subject.id = record.resource.id = name
+
+    assert decode_known(person.SerializeToString()) is None
+    raw = record.SerializeToString()
+    found = decode_known(raw)
+    assert found is None or found == the_long_way(raw)
+
+
+def test_a_question_that_breaks_off_is_never_completed() -> None:
+    message = ordinary()
+    message.resource.attributes.append(attribute("kind", "order"))
+    message.ClearField("context")
+    message.ClearField("signals")
+    raw = message.SerializeToString()
+    begun = [raw[:length] for length in range(len(raw))]
+    known = [part for part in begun if decode_known(part) is not None]
+
+    assert without("resource", "context", "signals").SerializeToString() in known
+    assert all(decode_known(part) == the_long_way(part) for part in known)
+
+
+def test_a_person_of_two_ids_is_left_to_the_long_way() -> None:
+    start = wire.CheckRequest(principal=ordinary().principal, action="read", data=["a"])
+    end = wire.CheckRequest(purpose="marketing.email").SerializeToString()
+    inside = ordinary().subject.SerializeToString() + shapes.DataSubject(id="e").SerializeToString()
+    raw = start.SerializeToString() + b"\x22" + bytes([len(inside)]) + inside + end
+
+    asked = the_long_way(raw)
+    assert asked is not None
+    assert asked.data_subject is not None
+    assert asked.data_subject.id == "e"
+    assert decode_known(raw) is None
+
+
+def test_sizes_spelt_with_more_bytes_than_they_need_are_left_to_the_long_way() -> None:
+    raw = without("subject").SerializeToString()
+    at = raw.index(b"\x2a")  # the purpose, behind which no person stands
+    person = b"\x22\x85\x00" + shapes.DataSubject(id="ada").SerializeToString()
+
+    assert the_long_way(raw[:at] + person + raw[at:]) is not None
+    assert decode_known(raw[:at] + person + raw[at:]) is None
+
+
 def test_unknown_fields_deep_inside_are_left_to_the_long_way() -> None:
     inside = ordinary()
     inside.context[0].value.MergeFromString(UNKNOWN)
