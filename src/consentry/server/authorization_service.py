@@ -19,7 +19,10 @@ from consentry.server.health import AUTHORIZATION_SERVICE
 from consentry.server.ports import Decider
 from consentry.server.streams import OpenStream, StreamBehaviour
 from consentry.server.text_checks import REQUIRED, TOO_MANY
+from consentry.server.wire_cuts import lone_field, tag_of
 from consentry.v1 import wire_pb2
+
+_CHECK: Final = tag_of(wire_pb2.RawStreamRequest.CHECK_FIELD_NUMBER)
 
 
 class AuthorizationMethods:
@@ -54,15 +57,21 @@ class AuthorizationMethods:
 
     def check_stream(self, requests: Iterator[bytes], stream: OpenStream) -> Iterator[bytes]:
         """The answers of one CheckStream, in the order of the questions; none ends it."""
-        for raw in stream.read(requests):
+        stream.wait()
+        for raw in requests:
+            stream.idle_since_s = None
             yield self._stream_item(raw, stream.call)
+            stream.wait()
 
     def _stream_item(self, raw: bytes, call: Call) -> bytes:
-        name = ""
+        name, at_least = "", call.at_least
         try:
-            item = wire_pb2.RawStreamRequest.FromString(raw)
-            check, at_least = item.check, max(call.at_least, item.at_least)
-            name = check_correlation_id(item.correlation_id, "correlation_id")
+            # PERF: usually the question is all there is.
+            check = lone_field(raw, _CHECK)
+            if check is None:
+                item = wire_pb2.RawStreamRequest.FromString(raw)
+                check, at_least = item.check, max(at_least, item.at_least)
+                name = check_correlation_id(item.correlation_id, "correlation_id")
             if call.caller is not ANYBODY:
                 check = self._admitted(check, call.caller)
             if at_least and self._wait_for is not None:

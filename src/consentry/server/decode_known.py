@@ -43,6 +43,7 @@ from consentry.server.decode import (
 )
 from consentry.server.faults import Faults
 from consentry.server.text_checks import MAX_ID_BYTES, find_name_fault, find_text_fault
+from consentry.server.wire_cuts import LONG, UnusualError, long_field, tag_of
 from consentry.server.wire_values import MAX_ATTRIBUTES, decode_attributes
 from consentry.v1 import authorization_pb2 as wire
 from consentry.v1 import decision_pb2 as shapes
@@ -52,18 +53,11 @@ MAX_KNOWN_BYTES: Final = 2_048
 """Longer questions, and parts longer than a quarter of it, take the long way."""
 _MAX_PART_BYTES: Final = MAX_KNOWN_BYTES // 4
 
-# How fields with a size begin on the wire: eight times their number, and two.
-_PERSON: Final = 8 * wire_pb2.RawCheckRequest.SUBJECT_FIELD_NUMBER + 2
-_RECORD: Final = 8 * wire_pb2.RawCheckRequest.RESOURCE_FIELD_NUMBER + 2
-_ID: Final = 8 * wire_pb2.RawDataSubject.ID_FIELD_NUMBER + 2
-_LONG: Final = 0x80
-"""From here on a size takes more than one byte."""
+_PERSON: Final = tag_of(wire_pb2.RawCheckRequest.SUBJECT_FIELD_NUMBER)
+_RECORD: Final = tag_of(wire_pb2.RawCheckRequest.RESOURCE_FIELD_NUMBER)
+_ID: Final = tag_of(wire_pb2.RawDataSubject.ID_FIELD_NUMBER)
 
 _Part = TypeVar("_Part", bound=Message)
-
-
-class _UnusualError(Exception):
-    """This part is for `decode`: it is wrong, long, or spelt in an unusual way."""
 
 
 def decode_known(raw: bytes) -> Request | None:
@@ -72,7 +66,7 @@ def decode_known(raw: bytes) -> Request | None:
         return None
     try:
         return _decode(raw)
-    except (DecodeError, UnicodeDecodeError, IndexError, _UnusualError):
+    except (DecodeError, UnicodeDecodeError, IndexError, UnusualError):
         return None
 
 
@@ -83,27 +77,27 @@ def _decode(raw: bytes) -> Request:
     at = 0
     while raw[at] < _PERSON:
         size = raw[at + 1]
-        at += size + 2 if size < _LONG else _long_field(raw, at)
+        at += size + 2 if size < LONG else long_field(raw, at)
     start = raw[:at]
     person = None
     if raw[at] == _PERSON:
         size = raw[at + 1]
-        began = at + 2 if size < _LONG else at + 3
-        at += size + 2 if size < _LONG else _long_field(raw, at)
+        began = at + 2 if size < LONG else at + 3
+        at += size + 2 if size < LONG else long_field(raw, at)
         person = _data_subject(raw[began:at])
     began = at
     while at < end and raw[at] < _RECORD:
         size = raw[at + 1]
-        at += size + 2 if size < _LONG else _long_field(raw, at)
+        at += size + 2 if size < LONG else long_field(raw, at)
     who, action, data, purpose, channel, to = _known_use(start, raw[began:at])
     record = NO_RESOURCE
     if at < end and raw[at] == _RECORD:
         size = raw[at + 1]
-        began = at + 2 if size < _LONG else at + 3
-        at += size + 2 if size < _LONG else _long_field(raw, at)
+        began = at + 2 if size < LONG else at + 3
+        at += size + 2 if size < LONG else long_field(raw, at)
         record = _resource(raw[began:at])
     if at > end:
-        raise _UnusualError
+        raise UnusualError
     context, signals, partial, wants_all = _NO_REST if at == end else _known_rest(raw[at:])
     return Request(
         principal=who,
@@ -119,14 +113,6 @@ def _decode(raw: bytes) -> Request:
         partial=partial,
         wants_all_reasons=wants_all,
     )
-
-
-def _long_field(raw: bytes, at: int) -> int:
-    """Bytes of a field whose size takes two bytes."""
-    high = raw[at + 2]
-    if not 0 < high < _LONG:
-        raise _UnusualError
-    return raw[at + 1] - _LONG + high * _LONG + 3
 
 
 _Use: TypeAlias = tuple[Principal, str, tuple[str, ...], str, str | None, Recipient | None]
@@ -148,10 +134,10 @@ def _known_use(start: bytes, middle: bytes) -> _Use:
         purpose=second.purpose, channel=second.channel, recipient=second.recipient
     )
     if first != only_first or second != only_second:
-        raise _UnusualError
+        raise UnusualError
     data = tuple(first.data)
     if not _are_names(first.action, second.purpose, second.channel, data):
-        raise _UnusualError
+        raise UnusualError
     to = _known_recipient(_short(second.recipient)) if second.recipient else None
     who = _known_principal(_short(first.principal))
     return who, first.action, data, second.purpose, second.channel or None, to
@@ -168,7 +154,7 @@ def _known_rest(raw: bytes) -> _Rest:
         detail=message.detail,
     )
     if message != only or message.detail > wire.DETAIL_ALL_REASONS:
-        raise _UnusualError
+        raise UnusualError
     return (
         _each_attribute(message.context) if message.context else NO_ATTRIBUTES,
         _each_attribute(message.signals) if message.signals else NO_ATTRIBUTES,
@@ -191,7 +177,7 @@ def _are_names(action: str, purpose: str, channel: str, data: tuple[str, ...]) -
 
 def _short(part: bytes) -> bytes:
     if len(part) > _MAX_PART_BYTES:
-        raise _UnusualError
+        raise UnusualError
     return part
 
 
@@ -207,9 +193,9 @@ def _data_subject(raw: bytes) -> DataSubject:
 def _id(raw: bytes, end: int) -> str:
     """The id with which a person or a record begins, and which is as it must be."""
     name = raw[2:end].decode()
-    is_whole = raw[0] == _ID and raw[1] < _LONG and 2 < end <= len(raw)
+    is_whole = raw[0] == _ID and raw[1] < LONG and 2 < end <= len(raw)
     if not is_whole or find_text_fault(name, MAX_ID_BYTES) is not None:
-        raise _UnusualError
+        raise UnusualError
     return name
 
 
@@ -218,7 +204,7 @@ def _known_person(raw: bytes) -> Mapping[str, Value]:
     """What is said of a person beside the id."""
     message = _parse(wire_pb2.RawDataSubject, _short(raw))
     if message.id:
-        raise _UnusualError
+        raise UnusualError
     return _each_attribute(message.attributes)
 
 
@@ -246,7 +232,7 @@ def _known_recipient(raw: bytes) -> Recipient:
 def _each_attribute(parts: Sequence[bytes]) -> Mapping[str, Value]:
     known = dict([_known_attribute(part) for part in parts])
     if len(known) < len(parts) or len(parts) > MAX_ATTRIBUTES:
-        raise _UnusualError
+        raise UnusualError
     return known
 
 
@@ -263,7 +249,7 @@ def _parse(kind: type[_Part], raw: bytes) -> _Part:
     message = kind.FromString(raw)
     message.DiscardUnknownFields()
     if message.ByteSize() != len(raw):
-        raise _UnusualError
+        raise UnusualError
     return message
 
 
@@ -272,5 +258,5 @@ _Decoded = TypeVar("_Decoded")
 
 def _faultless(decoded: _Decoded, faults: Faults) -> _Decoded:
     if faults.found:
-        raise _UnusualError
+        raise UnusualError
     return decoded

@@ -63,16 +63,9 @@ class OpenStream:
         if not self._context.add_callback(on_leave) or self.is_leaving:
             on_leave()
 
-    def read(self, requests: Iterator[bytes]) -> Iterator[bytes]:
-        """The caller's messages; while one is waited for, the stream owes nothing."""
-        while True:
-            self.idle_since_s = time.monotonic()
-            try:
-                raw = next(requests)
-            except StopIteration:
-                return
-            self.idle_since_s = None
-            yield raw
+    def wait(self) -> None:
+        """Say that it waits for its caller, and owes nothing until `idle_since_s` is None again."""
+        self.idle_since_s = time.monotonic()
 
     def cut_slow_reader(self, limit_s: float) -> bool:
         """End the stream if its caller has made no room for an answer in `limit_s`; whether so."""
