@@ -31,6 +31,7 @@ _MASKS: Final = {
 }
 _MASK_NAMES: Final[dict[int, str]] = {number: name for name, number in _MASKS.items()}
 _MAX_WRITTEN: Final = 512
+_MAX_SAME_BYTES: Final = 4_096
 _MAX_HANDLES: Final = 1_024
 _ALL_ONES: Final = (1 << 8 * HANDLE_BYTES) - 1
 
@@ -47,7 +48,7 @@ class ProtoCodec:
     engine gives the same one again where nothing differs.
     """
 
-    __slots__ = ("_keeping", "_moment", "_until", "_written")
+    __slots__ = ("_keeping", "_moment", "_same", "_until", "_written")
 
     def __init__(self, handles: Handles | None = None) -> None:
         """With `handles`, answers tell how a cache at the caller's side may keep them."""
@@ -55,6 +56,7 @@ class ProtoCodec:
         # What was written is kept beside the objects it was written from, so that their ids, of
         # which the key is made, stay theirs.
         self._written: dict[_Key, tuple[Decision, str, bytes]] = {}
+        self._same: dict[bytes, bytes] = {}
         # The time and the moment that were written last, for the next answer often has the same.
         self._until: tuple[int, bytes] = (0, _until(0))
         self._moment: tuple[int, int, bytes, bytes] = (0, 0, b"", b"")
@@ -93,7 +95,7 @@ class ProtoCodec:
     def _write(self, decision: Decision, digest: str, *, with_reasons: bool) -> tuple[bytes, bytes]:
         leaves = decision.leaves
         if len(leaves) != 1:
-            return b"", _encode(decision, digest, with_reasons=with_reasons)
+            return self._find_same(_encode(decision, digest, with_reasons=with_reasons))
         key = (id(leaves[0]), with_reasons)
         kept = self._written.get(key)
         if kept is not None:
@@ -112,6 +114,17 @@ class ProtoCodec:
             self._written = {}
         self._written[key] = (decision, digest, written)
         # The first such answer has it as its own, so that what is shared is counted once.
+        return b"", written
+
+    def _find_same(self, written: bytes) -> tuple[bytes, bytes]:
+        """For answers about several fields, whose parts the engine makes anew: told by content."""
+        same = self._same.get(written)
+        if same is not None:
+            return same, b""
+        if len(written) <= _MAX_SAME_BYTES:
+            if len(self._same) >= _MAX_WRITTEN:
+                self._same = {}
+            self._same[written] = written
         return b"", written
 
     def complete(  # noqa: PLR0917 - a hot call: positional is what is cheap

@@ -1,10 +1,9 @@
-"""What the door makes of bytes, and of decisions."""
+"""What the door makes of bytes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +13,6 @@ from google.protobuf.duration_pb2 import Duration as WireDuration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from consentry.model.consent import Author, EventKind
-from consentry.model.decision import Decision, Effect, Finding, LeafDecision, Mask, Obligation
 from consentry.model.request import Request, RequestError
 from consentry.model.values import Duration
 from consentry.model.vocabulary import MASK_FUNCTIONS
@@ -287,107 +285,6 @@ def test_malformed_bytes_are_one_violation_of_the_whole(raw: bytes) -> None:
         CODEC.decode_check(raw)
 
     assert [(v.field, v.code) for v in caught.value.violations] == [("", "malformed_message")]
-
-
-def decision() -> Decision:
-    finding = Finding(
-        reason="consent_valid", regime="gdpr", rule="consent_valid", text="t", cite="Art. 6",
-        file="gdpr.policy", line=3, missing=("subject.born",),
-    )  # fmt: skip
-    return Decision(
-        effect=Effect.PERMIT,
-        findings=(finding,),
-        leaves=(
-            LeafDecision(
-                data="customer.contact.phone", effect=Effect.PERMIT, findings=(finding,),
-                mask=Mask("last", 4),
-            ),
-        ),
-        obligations=(Obligation(name="unsubscribe_link", text="A way out"),),
-        valid_until_us=1_500_000,
-    )  # fmt: skip
-
-
-def write(
-    decision: Decision, request: Request, digest: str, until_us: int | None,
-    codec: ProtoCodec = CODEC,
-) -> bytes:  # fmt: skip
-    return b"".join(codec.encode_answer(decision, request, digest, until_us))
-
-
-def test_answer_and_moment_join_to_one_message() -> None:
-    request = decode(change(lambda m: setattr(m, "detail", wire.DETAIL_ALL_REASONS)))
-
-    parts = CODEC.encode_answer(decision(), request, "abc", 1_500_000)
-    answer = wire.CheckResponse.FromString(CODEC.complete(*parts, "id", 9, 3, "c"))
-
-    assert answer.effect == shapes.EFFECT_PERMIT
-    assert answer.reason == "consent_valid"
-    assert (answer.valid_until.seconds, answer.valid_until.nanos) == (1, 500_000_000)
-    assert answer.leaves[0].mask == shapes.Mask(function=shapes.MASK_FUNCTION_LAST, argument=4)
-    assert answer.leaves[0].reasons[0].missing == ["subject.born"]
-    assert (answer.reasons[0].file, answer.reasons[0].line) == ("gdpr.policy", 3)
-    assert answer.obligations[0].name == "unsubscribe_link"
-    assert answer.moment == shapes.Moment(
-        decision_id="id", ledger_position=9, consent_age_us=3, correlation_id="c"
-    )
-
-
-def test_reasons_stay_home_unless_asked_for() -> None:
-    answer = wire.CheckResponse.FromString(write(decision(), decode(question()), "abc", 1))
-
-    assert not answer.reasons
-    assert not answer.leaves[0].reasons
-    assert answer.leaves[0].reason == "consent_valid"
-
-
-def test_what_was_written_once_serves_no_other_answer() -> None:
-    codec, request = ProtoCodec(), decode(question())
-    with_reasons = decode(change(lambda m: setattr(m, "detail", wire.DETAIL_ALL_REASONS)))
-    one = decision()
-    others = (
-        replace(one, effect=Effect.DENY),
-        replace(one, obligations=()),
-        replace(one, findings=(Finding(reason="x"),)),
-        replace(one, leaves=(replace(one.leaves[0], mask=None),)),
-    )
-
-    asked = [(one, request, "abc", 1), (one, with_reasons, "abc", 1), (one, request, "b", 1)]
-    asked += [(one, request, "abc", 2), *((other, request, "abc", 1) for other in others)]
-    first = [write(*question, codec) for question in asked]
-    again = [write(*question, codec) for question in asked]
-    alone = [write(*question, ProtoCodec()) for question in asked]
-
-    assert first == again == alone
-    assert len(set(first)) == len(asked)
-
-
-def test_like_answers_share_what_is_like_and_the_first_of_them_owns_it() -> None:
-    codec, request, one = ProtoCodec(), decode(question()), decision()
-    first, second, third = (codec.encode_answer(one, request, "abc", us) for us in (1, 2, 3))
-
-    assert first[0] == b""
-    assert second[0] is third[0]
-    assert first[1].startswith(second[0])
-    assert len(second[1]) < len(second[0]) / 2
-
-
-def test_what_is_remembered_of_answers_is_bounded() -> None:
-    codec, request = ProtoCodec(), decode(question())
-    for number in range(2_000):
-        fresh = replace(decision(), findings=(Finding(reason=f"r{number}"),))
-        answer = wire.CheckResponse.FromString(write(fresh, request, "abc", None, codec))
-        assert answer.reason == f"r{number}"
-
-    assert len(codec._written) <= 512
-
-
-def test_no_end_is_no_timestamp() -> None:
-    lasting = Decision(effect=Effect.DENY, findings=(Finding(reason="x"),))
-    answer = wire.CheckResponse.FromString(write(lasting, decode(question()), "abc", None))
-
-    assert answer.effect == shapes.EFFECT_DENY
-    assert not answer.HasField("valid_until")
 
 
 def test_wire_and_model_list_the_same_words() -> None:
