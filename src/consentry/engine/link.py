@@ -7,8 +7,9 @@ threads that make it at once store equal values, and one dict store publishes ea
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterable, Mapping, Sequence
-from types import CodeType
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 from consentry.engine.attributes import AttributeTable, controller_attributes
@@ -27,7 +28,22 @@ MAX_GROUPS: Final = 65_536
 UseKey: TypeAlias = tuple[int, str, tuple[str, ...], str, str | None, int]
 """Who asks, to do what, with which data, what for, over which channel, to whom."""
 
+Step: TypeAlias = Callable[[], None]
+
 _Key = TypeVar("_Key")
+_Item = TypeVar("_Item")
+_AT_A_STRETCH: Final = 128
+
+
+def _at_once() -> None:
+    """The step of who need not give way."""
+
+
+def _in_steps(items: Iterable[_Item], step: Step) -> Iterator[_Item]:
+    for number, item in enumerate(items, 1):
+        yield item
+        if not number % _AT_A_STRETCH:
+            step()
 
 
 class NearRule:
@@ -48,14 +64,15 @@ class NearRule:
 class LinkedProgram:
     """A program that can be asked. Shared by all threads; its memos only ever grow equal values."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, step: Step = _at_once) -> None:
+        """`step` is called after every few rules, so that it can give way to others."""
         self.program = program
         self.order = ReasonOrder(program)
         self.attributes = AttributeTable(program)
         self.controller = controller_attributes(self.attributes, program.mission)
         self.lineages = tuple(
             tuple(program.purposes[index].path for index in purpose.lineage)
-            for purpose in program.purposes
+            for purpose in _in_steps(program.purposes, step)
         )
         self.functions: Mapping[str, Test] = link_functions(program.code, program.constants)
         self.governs: tuple[tuple[Regime, Test | None], ...] = tuple(
@@ -75,14 +92,28 @@ class LinkedProgram:
         """Whether some condition asks about the consent to another purpose."""
         self._rules: list[LinkedRule | None] = [None] * len(program.rules)
         self._exceptions: dict[int, LinkedRule] = {}
-        self._by_action = _Postings(program.rules, [rule.actions for rule in program.rules])
-        self._by_purpose = _Postings(program.rules, [rule.purposes for rule in program.rules])
-        self._by_leaf = _Postings(program.rules, [rule.data for rule in program.rules])
+        rules = program.rules
+        self._by_action = _Postings[str](rules, attrgetter("actions"), step)
+        self._by_purpose = _Postings[int](rules, attrgetter("purposes"), step)
+        self._by_leaf = _Postings[int](rules, attrgetter("data"), step)
         self._groups: dict[tuple[str, int, int], Group] = {}
         self._shared: dict[tuple[str, int, tuple[int, ...], tuple[int, ...]], Group] = {}
         self._near: dict[tuple[str, int, int], tuple[NearRule, ...]] = {}
         self.uses: dict[UseKey, Use | None] = {}
         """Uses made ready, and (None) those that came once; see `engine.use`."""
+
+    def made(self) -> list[object]:
+        """All that was made so far, for who frees it bit by bit once nobody asks any more."""
+        return [
+            *self._rules,
+            *self._exceptions.values(),
+            *self._groups.values(),
+            *self._near.values(),
+            *self.uses.values(),
+            *self._by_action.lists(),
+            *self._by_purpose.lists(),
+            *self._by_leaf.lists(),
+        ]
 
     def group(self, action: str, purpose: int, leaf: int) -> Group:
         """The candidates for one question about one leaf. Leaves with equal ones share a group."""
@@ -179,22 +210,49 @@ class LinkedProgram:
         return tuple(found)
 
 
-def link(program: Program) -> LinkedProgram:
-    """The program with its code executed once and its rules indexed."""
-    return LinkedProgram(program)
+def link(program: Program, step: Step = _at_once) -> LinkedProgram:
+    """The program with its code executed once and its rules indexed; for `step` see there."""
+    return LinkedProgram(program, step)
 
 
 def link_functions(code: bytes, constants: tuple[object, ...]) -> Mapping[str, Test]:
-    """The compiler's functions by name (`c0`, …), and beside them what they call."""
+    """The compiler's functions by name (`c0`, …).
+
+    INVARIANT: no function is found again from what it sees. So a replaced set leaves no cycles
+    behind: it goes with its last user, and nobody has to look for it in the whole heap.
+    """
+    if not code:
+        return {}
     # SAFETY: the code comes from our own compiler, never from a policy's text; without builtins it
     # reaches nothing but the operators.
-    namespace: dict[str, object] = {**NAMESPACE, "K": constants, "__builtins__": {}}
-    if code:
-        loaded = marshal.loads(code)  # noqa: S302 - our own compiler wrote it, see above
-        if not isinstance(loaded, CodeType):
-            raise TypeError("the program's code is not a code object")
-        exec(loaded, namespace)  # noqa: S102 - see above
-    return namespace  # type: ignore[return-value]  # only `c<number>` is ever looked up
+    seen: dict[str, object] = {**NAMESPACE, "K": constants, "__builtins__": {}}
+    loaded = marshal.loads(code)  # noqa: S302 - our own compiler wrote it, see above
+    if not isinstance(loaded, CodeType):
+        raise TypeError("the program's code is not a code object")
+    written: dict[str, FunctionType] = {}
+    exec(loaded, seen, written)  # noqa: S102 - see above
+    linked: dict[str, FunctionType] = {}
+    for names in _by_depth(written):
+        layer = {name: FunctionType(written[name].__code__, seen, name) for name in names}
+        linked |= layer
+        seen = {**seen, **layer}
+    return linked
+
+
+def _by_depth(functions: Mapping[str, FunctionType]) -> list[list[str]]:
+    """Names of functions that call no other, then of those that call these, and so on.
+
+    The compiler writes a function after those that it calls.
+    """
+    depths: dict[str, int] = {}
+    layers: list[list[str]] = []
+    for name, function in functions.items():
+        called = [depths[one] for one in function.__code__.co_names if one in functions]
+        depth = depths[name] = 1 + max(called, default=-1)
+        if depth == len(layers):
+            layers.append([])
+        layers[depth].append(name)
+    return layers
 
 
 def _find_fixed(governs: Sequence[tuple[Regime, Test | None]]) -> tuple[Regime, ...]:
@@ -225,19 +283,35 @@ class _Postings(Generic[_Key]):
 
     __slots__ = ("_named", "_unbound")
 
-    def __init__(self, rules: Sequence[Rule], clauses: Iterable[frozenset[_Key] | None]) -> None:
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        clause_of: Callable[[Rule], frozenset[_Key] | None],
+        step: Step,
+    ) -> None:
         self._named: dict[_Key, list[int]] = {}
         self._unbound: list[int] = []
-        for rule, clause in zip(rules, clauses, strict=True):
+        work = 0
+        for rule in rules:
+            clause = clause_of(rule)
             if clause is None:
                 self._unbound.append(rule.index)
             else:
                 for value in clause:
                     self._named.setdefault(value, []).append(rule.index)
+                work += len(clause)
+            work += 1
+            if work >= _AT_A_STRETCH:
+                step()
+                work = 0
 
     def count(self, value: _Key) -> int:
         """How many rules may match `value`."""
         return len(self._named.get(value, ())) + len(self._unbound)
+
+    def lists(self) -> Iterable[list[int]]:
+        """All lists of places."""
+        return self._named.values()
 
     def rules(self, value: _Key) -> list[int]:
         """The places of the rules that may match `value`, in order."""
