@@ -267,6 +267,25 @@ def test_what_changed_is_told_after_a_restart_too(running: Any) -> None:
     assert "kept longer (30 days → 90 days)" in anew.get(Format.HTML, "en").text
 
 
+def test_of_replaced_sets_only_the_last_is_kept_and_the_one_before_is_freed_bit_by_bit(
+    running: Any,
+) -> None:
+    texts, freed = Texts(packs=read_packs(), translations=list, pack_translations=()), []
+    statements = Statements(
+        policies=running.store, texts=texts, clock=running.clock, let_go=freed.extend
+    )
+    running.store.on_change(statements.note_change)
+    load(running)
+    first = running.store.current.program
+    for days in (60, 90):
+        assert freed == []
+        running.file.write_text(POLICIES.replace("keep 30 days", f"keep {days} days"))
+        load(running)
+
+    assert set(first.rules) <= set(freed)
+    assert not set(running.store.current.program.purposes) & set(freed)
+
+
 def test_live_figures_stand_on_the_page_and_nowhere_else(running: Any) -> None:
     load(running)
     texts = Texts(packs=read_packs(), translations=list, pack_translations=())

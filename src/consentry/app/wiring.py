@@ -30,6 +30,7 @@ from consentry.pdp.cache import AnswerCache
 from consentry.pdp.decision_point import CacheMode, DecisionPoint, Trace
 from consentry.pdp.errors import UnknownPolicySetError
 from consentry.pdp.lasting_compiler import LastingCompiler
+from consentry.pdp.pace import Pace
 from consentry.pdp.past_policies import PastPolicies
 from consentry.pdp.policy_store import LoadResult, PolicyStore
 from consentry.pdp.snapshot import Snapshot
@@ -97,6 +98,8 @@ class Application:
         self.settings: Final = settings
         self._part: Final = part
         self._stack: Final = ExitStack()
+        # Of all that is done for a reload, under the store's load lock.
+        self._pace: Final = Pace()
         with ExitStack() as opening:
             self._build(opening)
             self._stack.push(opening.pop_all())
@@ -217,7 +220,11 @@ class Application:
             pack_translations=tuple(packs),
         )
         statements = Statements(
-            policies=self.store, texts=texts, clock=clock, find_before=find_before
+            policies=self.store,
+            texts=texts,
+            clock=clock,
+            find_before=find_before,
+            let_go=self._pace.let_go,
         )
         self.store.on_change(statements.note_change)
         self.store.on_change(lambda active: succession.note(active.digest, clock.now_us()))
@@ -227,7 +234,7 @@ class Application:
         self, clock: SystemClock, archive: PolicyArchive, opening: ExitStack
     ) -> None:
         settings, packs = self.settings.policies, read_packs()
-        compiler = LastingCompiler()
+        compiler = LastingCompiler(step=self._pace.step)
         opening.callback(compiler.close)
         self.source = policy_source(self.settings, packs)
         self.store = PolicyStore(
@@ -240,6 +247,7 @@ class Application:
             admit=self.source.admit,
             compile_here=compiler.compile_first,
             compile_again=compiler.compile,
+            pace=self._pace,
         )
         audit = self.settings.audit
         if audit.is_enabled:

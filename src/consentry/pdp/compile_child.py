@@ -2,9 +2,10 @@
 
 Compiling ten thousand rules would stop every other thread of the sidecar for most of a second, and
 a policy that makes the compiler run away must not take the sidecar with it. The child reads pickled
-`(sources, packs)` from standard input and writes a pickled `CompileResult`, without its trees, to
-standard output, one after another until its input ends. Each is preceded by its length (8 bytes,
-big-endian). Both ends are this program; no byte of a pickle comes from anywhere else.
+`(sources, packs)` from standard input and writes a `CompileResult`, without its trees and in parts
+(`answer_parts`), to standard output, one after another until its input ends. Each is preceded by
+its length (8 bytes, big-endian). Both ends are this program; no byte of a pickle comes from
+anywhere else.
 
 Between two policy sets it keeps the trees of their files, so that a file that did not change is not
 parsed again. A child that once needed more than `MAX_LASTING_BYTES` leaves after its answer.
@@ -19,13 +20,13 @@ import pickle
 import resource
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from consentry.compiler.compile import CompileResult, compile_policies
+from consentry.compiler.compile import compile_policies
 from consentry.compiler.kept import KeptTrees
 from consentry.diagnostics.span import Source
+from consentry.pdp.answer_parts import write_parts
 
 LENGTH_BYTES: Final = 8
 MAX_MEMORY_BYTES: Final = 2 * 1024**3
@@ -56,8 +57,7 @@ def main() -> None:
 
 
 def _compile(sources: Sequence[Source], packs: Mapping[str, Source], trees: KeptTrees) -> bytes:
-    result: CompileResult = compile_policies(sources, packs, parse=trees.parse)
-    return pickle.dumps(replace(result, modules=(), symbols=None, book=None, notes=()))
+    return write_parts(compile_policies(sources, packs, parse=trees.parse))
 
 
 def _limit_time() -> None:

@@ -15,13 +15,16 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from consentry.compiler.compile import CompileResult
 from consentry.diagnostics.span import Source
+from consentry.pdp.answer_parts import read_parts
 from consentry.pdp.compile_child import LENGTH_BYTES
 from consentry.pdp.folder import problem
+from consentry.pdp.heap import set_aside
+from consentry.pdp.pace import Pace, at_once
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +65,12 @@ def compile_in_child(
     try:
         with contextlib.closing(CompilerProcess(module)) as child:
             return child.compile(
-                sources, packs, timeout_s=timeout_s, max_answer_bytes=max_answer_bytes, is_last=True
+                sources,
+                packs,
+                timeout_s=timeout_s,
+                max_answer_bytes=max_answer_bytes,
+                is_last=True,
+                step=Pace().step,
             )
     except CompilerFailedError as error:
         return error.told()
@@ -116,8 +124,10 @@ class CompilerProcess:
         timeout_s: float = TIMEOUT_S,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         is_last: bool = False,
+        step: Callable[[], None] = at_once,
     ) -> CompileResult:
-        """What `compile_policies` gives, without trees and symbols. `is_last` ends the child.
+        """What `compile_policies` gives, without trees and symbols. `is_last` ends the child;
+        `step` is called while the answer is read, so that it can give way to checks.
 
         Raises:
             CompilerFailedError: it did not; the child is of no use any more.
@@ -125,12 +135,10 @@ class CompilerProcess:
         question = pickle.dumps((tuple(sources), dict(packs)))
         answer = _Exchange(self._child, question, timeout_s, max_answer_bytes, is_last).run()
         try:
-            result = pickle.loads(answer)  # noqa: S301 - our own child wrote it
+            with set_aside():
+                return read_parts(answer, step)
         except Exception as error:
             raise CompilerFailedError("F520", "the compiler's answer was cut short") from error
-        if not isinstance(result, CompileResult):
-            raise CompilerFailedError("F520", "the compiler's answer was not a result")
-        return result
 
     def kill(self) -> None:
         """Ends the child at once; any thread may call. Who waits for its answer is told."""

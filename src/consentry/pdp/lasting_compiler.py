@@ -14,6 +14,7 @@ from typing import Final
 from consentry.compiler.compile import CompileResult, compile_policies
 from consentry.diagnostics.span import Source
 from consentry.pdp.compile_process import TIMEOUT_S, CompilerFailedError, CompilerProcess
+from consentry.pdp.pace import Pace, at_once
 
 IDLE_S: Final = 300.0
 """How long it stays after its last use. Reloads come in groups, while somebody works on policies or
@@ -41,11 +42,15 @@ class LastingCompiler:
         timeout_s: float = TIMEOUT_S,
         idle_s: float = IDLE_S,
         start: Callable[[], CompilerProcess] = CompilerProcess,
+        step: Callable[[], None] | None = None,
     ) -> None:
-        """Starts nothing yet. `timeout_s` bounds each compilation."""
+        """Starts nothing yet. `timeout_s` bounds each compilation; between the parts of its answer
+        `step` gives way to checks.
+        """
         self.timeout_s = timeout_s
         self._idle_s: Final = idle_s
         self._start: Final = start
+        self._step: Final = Pace().step if step is None else step
         self._lock: Final = threading.Lock()
         self._child: CompilerProcess | None = None
         self._timer: threading.Timer | None = None
@@ -67,21 +72,23 @@ class LastingCompiler:
         """
         if sum(len(source.text) for source in sources) <= SMALL_CHARACTERS:
             return compile_policies(sources, packs)
-        return self.compile(sources, packs, timeout_s=FIRST_TIMEOUT_S)
+        return self._ask(sources, packs, FIRST_TIMEOUT_S, at_once)
 
-    def compile(
+    def compile(self, sources: Sequence[Source], packs: Mapping[str, Source]) -> CompileResult:
+        """What `compile_policies` gives, without trees and symbols; F52x if the child fails."""
+        return self._ask(sources, packs, self.timeout_s, self._step)
+
+    def _ask(
         self,
         sources: Sequence[Source],
         packs: Mapping[str, Source],
-        *,
-        timeout_s: float | None = None,
+        timeout_s: float,
+        step: Callable[[], None],
     ) -> CompileResult:
-        """What `compile_policies` gives, without trees and symbols; F52x if the child fails."""
         with self._lock:
             self._stop_timer()
-            bound_s = self.timeout_s if timeout_s is None else timeout_s
             try:
-                return self._compile(sources, packs, bound_s)
+                return self._compile(sources, packs, timeout_s, step)
             except CompilerFailedError as error:
                 self._drop()
                 return error.told()
@@ -92,11 +99,15 @@ class LastingCompiler:
                 self._start_timer()
 
     def _compile(
-        self, sources: Sequence[Source], packs: Mapping[str, Source], timeout_s: float
+        self,
+        sources: Sequence[Source],
+        packs: Mapping[str, Source],
+        timeout_s: float,
+        step: Callable[[], None],
     ) -> CompileResult:
         if self._child is not None and self._child.is_alive:
             try:
-                return self._child.compile(sources, packs, timeout_s=timeout_s)
+                return self._child.compile(sources, packs, timeout_s=timeout_s, step=step)
             except CompilerFailedError as error:
                 # One that was about to leave anyway was not ended by this question.
                 if error.status != 0:
@@ -105,7 +116,7 @@ class LastingCompiler:
         if self._is_closed:
             raise CompilerFailedError("F520", "the compiler was ended")
         self._child = self._start()
-        return self._child.compile(sources, packs, timeout_s=timeout_s)
+        return self._child.compile(sources, packs, timeout_s=timeout_s, step=step)
 
     def close(self) -> None:
         """Ends the child, whatever it does."""

@@ -2,7 +2,8 @@
 
 A set is read, compiled in a child process, linked, archived, and only then published by one
 assignment. Whatever fails on the way leaves the last good set in place. Checks read `current` once
-and hold on to what they got.
+and hold on to what they got. Long work is done in short pieces (`pace`), so that checks go on
+meanwhile; the set that was replaced is freed in pieces, too.
 
 Locks: `_load_lock` lets one load run at a time; checks never take it. `_queue_lock` guards
 `_is_awaited` alone: one further load may wait, and whoever comes while it waits is turned away, for
@@ -21,7 +22,7 @@ from typing import Final
 from consentry.compiler.compile import CompileResult, compile_policies
 from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Source
-from consentry.engine.link import LinkedProgram
+from consentry.engine.link import LinkedProgram, Step
 from consentry.engine.link import link as engine_link
 from consentry.model.ports import Clock
 from consentry.model.program import Program
@@ -29,7 +30,9 @@ from consentry.model.values import MICROS_PER_SECOND
 from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.compile_process import compile_in_child
 from consentry.pdp.folder import problem
-from consentry.pdp.heap import Heap
+from consentry.pdp.heap import Heap, set_aside
+from consentry.pdp.pace import Pace, at_once
+from consentry.pdp.retired import linked_parts_of
 from consentry.pdp.snapshot import Snapshot
 from consentry.telemetry.metrics import Metrics
 
@@ -87,8 +90,9 @@ class PolicyStore:
         compile_here: Compile = compile_policies,
         compile_apart: Compile = compile_in_child,
         compile_again: Compile | None = None,
-        link: Callable[[Program], LinkedProgram] = engine_link,
+        link: Callable[[Program, Step], LinkedProgram] = engine_link,
         settle: Callable[[], None] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.packs: Final = packs
         self._read_sources = read_sources
@@ -101,8 +105,8 @@ class PolicyStore:
         self._compile_apart = compile_apart
         self._compile_again = compile_apart if compile_again is None else compile_again
         self._link = link
-        self._settle = settle
-        self._heap: Final = Heap(clock.monotonic_s)
+        self._settle = Heap(clock.monotonic_s).settle if settle is None else settle
+        self._pace: Final = Pace() if pace is None else pace
         self._load_lock = threading.Lock()
         self._queue_lock = threading.Lock()
         self._is_awaited = False
@@ -128,7 +132,7 @@ class PolicyStore:
 
     def load_first(self) -> LoadResult:
         """Load at start, when nobody waits for an answer yet."""
-        return self._load(self._compile_here)
+        return self._load(self._compile_here, at_once)
 
     def reload(self) -> LoadResult:
         """Read the source again and take its set if it is another and without errors.
@@ -141,7 +145,7 @@ class PolicyStore:
                 fault = problem("F524", "the policy set is being loaded now")
                 return self._refused((fault,), ())
             self._is_awaited = True
-        return self._load(self._compile_again)
+        return self._load(self._compile_again, self._pace.step)
 
     def reload_if_changed(self) -> bool:
         """`reload` for the watcher; False where it failed for a reason that may pass by itself."""
@@ -178,13 +182,13 @@ class PolicyStore:
             return True
         return self._clock.now_us() - self._confirmed_at_us <= self._max_age_us
 
-    def _load(self, compile_policy_set: Compile) -> LoadResult:
+    def _load(self, compile_policy_set: Compile, step: Step) -> LoadResult:
         with self._load_lock:
             # INVARIANT: before the source is read, so that whoever was turned away is served by it.
             with self._queue_lock:
                 self._is_awaited = False
             began_s = self._clock.monotonic_s()
-            result = self._try(compile_policy_set)
+            result = self._try(compile_policy_set, step)
             outcome = (
                 "loaded" if result.is_reloaded else "failed" if result.is_refused else "unchanged"
             )
@@ -208,28 +212,20 @@ class PolicyStore:
                 )
             return result
 
-    def _try(self, compile_policy_set: Compile) -> LoadResult:
+    def _try(self, compile_policy_set: Compile, step: Step) -> LoadResult:
         sources, problems = self._read_sources()
         if any(found.is_error for found in problems):
             return self._refused(problems, sources)
-        current = self._current
-        if current is not None and current.sources == sources:
-            if faults := self._admit(current.digest):
-                return self._refused(faults, sources)
-            told = tuple(one for one in current.diagnostics if one.code not in _UNCONFIRMED)
-            return LoadResult(
-                is_reloaded=False,
-                digest=current.digest,
-                diagnostics=told,
-                sources=sources,
-            )
+        if (unchanged := self._find_unchanged(sources)) is not None:
+            return unchanged
         result = compile_policy_set(sources, self.packs)
         diagnostics = (*problems, *result.diagnostics)
         program = result.program
         if program is None:
             return self._refused(diagnostics, sources)
         try:
-            linked = self._link(program)
+            with set_aside():
+                linked = self._link(program, step)
         except Exception:
             log.exception("policy_link_failed", extra={"digest": program.digest})
             fault = problem("F523", "the compiled policy set could not be put to use")
@@ -257,6 +253,18 @@ class PolicyStore:
             is_reloaded=True, digest=program.digest, diagnostics=diagnostics, sources=sources
         )
 
+    def _find_unchanged(self, sources: tuple[Source, ...]) -> LoadResult | None:
+        """What a load says whose texts are those of the active set; None where they differ."""
+        current = self._current
+        if current is None or current.sources != sources:
+            return None
+        if faults := self._admit(current.digest):
+            return self._refused(faults, sources)
+        told = tuple(one for one in current.diagnostics if one.code not in _UNCONFIRMED)
+        return LoadResult(
+            is_reloaded=False, digest=current.digest, diagnostics=told, sources=sources
+        )
+
     def _refused(
         self, diagnostics: tuple[Diagnostic, ...], sources: tuple[Source, ...]
     ) -> LoadResult:
@@ -269,6 +277,9 @@ class PolicyStore:
         )
 
     def _publish(self, snapshot: Snapshot) -> None:
+        before = self._current
+        retired = [] if before is None else linked_parts_of(before.linked)
+        del before
         # INVARIANT: one assignment; a check sees the old set or the new one, never parts of both.
         self._current = snapshot
         if self._metrics is not None:
@@ -284,7 +295,5 @@ class PolicyStore:
                 listener(snapshot)
             except Exception:  # the set is active whatever its listeners think of it
                 log.exception("policy_listener_failed", extra={"digest": snapshot.digest})
-        if self._settle is not None:
-            self._settle()
-        else:
-            self._heap.settle(len(snapshot.program.rules))
+        self._settle()
+        self._pace.let_go(retired)

@@ -19,6 +19,7 @@ from consentry.lang.translations import TextKey, Translation
 from consentry.model.ports import Clock
 from consentry.model.program import Program
 from consentry.pdp.errors import NotReadyError
+from consentry.pdp.retired import parts_of
 from consentry.pdp.translations import texts_in
 from consentry.publish.proof import Figures
 from consentry.publish.publisher import MEDIA_TYPES, Format, Publisher, merge_texts
@@ -102,9 +103,10 @@ class Statements:
         texts: Texts,
         clock: Clock,
         find_before: Callable[[str], Program | None] = lambda _digest: None,
+        let_go: Callable[[list[object]], None] = list.clear,
     ) -> None:
         """`find_before` gives the set that was active before one, by digest, in a process before
-        this one.
+        this one; `let_go` frees the parts of one that is not needed here any more.
         """
         self._policies: Final = policies
         self._texts: Final = texts
@@ -115,6 +117,7 @@ class Statements:
         self._kept: dict[tuple[Format, str, bool], _Kept] = {}
         self._translated: dict[str, tuple[float, Mapping[TextKey, str]]] = {}
         self._find_before: Final = find_before
+        self._let_go: Final = let_go
         self._looked_for = ""
         self._last: Program | None = None
         self._before: Program | None = None
@@ -202,8 +205,12 @@ class Statements:
             return self._before
 
     def note_change(self, active: ActiveSet) -> None:
-        """Takes note that this set is active now."""
+        """Takes note that this set is active now, and frees the one before the last."""
+        with self._versions_lock:
+            oldest = None if self._before is None else parts_of(self._before)
         self._note(active.program)
+        if oldest is not None:
+            self._let_go(oldest)
 
     def _write(
         self,

@@ -1,4 +1,4 @@
-"""Claims about the heap: cycles of replaced sets go, and a storm is no storm of pauses."""
+"""Claims about the heap: what was set aside goes in the end, and a storm is no storm of pauses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from consentry.pdp.heap import Heap
+from consentry.pdp.heap import Heap, set_aside
 
 
 class Node:
@@ -19,14 +19,14 @@ class Node:
 
 
 class Scene:
-    def __init__(self, max_rules: int = 5_000) -> None:
+    def __init__(self) -> None:
         self.now_s = 1_000.0
-        self.heap = Heap(lambda: self.now_s, every_s=60, max_rules=max_rules)
+        self.heap = Heap(lambda: self.now_s, every_s=60)
 
     def leave_behind(self) -> weakref.ref[Node]:
         """A cycle that was set aside and that nobody needs any more."""
         node = Node()
-        self.heap.settle(100)
+        self.heap.settle()
         return weakref.ref(node)
 
 
@@ -41,31 +41,44 @@ def test_what_lives_is_set_aside_at_once() -> None:
     scene = Scene()
     gc.unfreeze()
 
-    scene.heap.settle(100)
+    scene.heap.settle()
 
     assert gc.get_freeze_count() > 0
 
 
 def test_cycles_of_a_storm_wait_and_then_go() -> None:
     scene = Scene()
-    scene.heap.settle(100)
+    scene.heap.settle()
     left = scene.leave_behind()
 
-    scene.heap.settle(100)
+    scene.heap.settle()
     assert left() is not None
 
     scene.now_s += 60
-    scene.heap.settle(100)
+    scene.heap.settle()
     assert left() is None
 
 
-def test_many_rules_are_not_waited_for() -> None:
-    scene = Scene(max_rules=300)
-    scene.heap.settle(100)
-    left = scene.leave_behind()
+def test_collector_does_not_look_at_what_is_made_to_live_long() -> None:
+    gc.unfreeze()
+    gc.collect()
 
-    scene.heap.settle(100)
-    assert left() is not None
+    with set_aside():
+        made = [Node() for _ in range(5_000)]
+        was_looking = gc.isenabled()
 
-    scene.heap.settle(200)
-    assert left() is None
+    young = {id(one) for generation in range(3) for one in gc.get_objects(generation)}
+    assert not was_looking
+    assert gc.isenabled()
+    assert not any(id(node) in young for node in made)
+
+
+def test_collector_goes_on_after_a_failure() -> None:
+    def fail() -> None:
+        with set_aside():
+            raise KeyError("missing")
+
+    with pytest.raises(KeyError, match="missing"):
+        fail()
+
+    assert gc.isenabled()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Mapping, Sequence
+from itertools import count, groupby
 from pathlib import Path
 
 import pytest
@@ -17,10 +20,12 @@ from consentry.model.program import Program
 from consentry.model.values import MICROS_PER_SECOND
 from consentry.pdp.archive import PolicyArchive
 from consentry.pdp.folder import problem
+from consentry.pdp.pace import Pace
 from consentry.pdp.policy_store import PolicyStore
 from consentry.pdp.snapshot import Snapshot
 from consentry.pdp.sources import read_packs
 from consentry.telemetry.metrics import Metrics
+from tests.support.policy_texts import many_rules
 
 BROKEN = "permit { nonsense"
 
@@ -33,6 +38,8 @@ class Scene:
         self.problems: tuple[Diagnostic, ...] = ()
         self.compile_count = 0
         self.settle_count = 0
+        self.active_at_rest: list[str] = []
+        self._steps = count()
         self.clock = FakeClock()
         self.metrics = Metrics()
         self.store = PolicyStore(
@@ -44,6 +51,7 @@ class Scene:
             max_age_s=max_age_s,
             compile_apart=self.compile,
             settle=self.settle,
+            pace=Pace(self.ever_later_s, self.rest),
         )
 
     def read(self) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
@@ -55,6 +63,14 @@ class Scene:
 
     def settle(self) -> None:
         self.settle_count += 1
+
+    def ever_later_s(self) -> float:
+        """A clock by which each step is over its time."""
+        return float(next(self._steps))
+
+    def rest(self, _seconds: float) -> None:
+        current = self.store.current
+        self.active_at_rest.append("" if current is None else current.digest)
 
     def current(self) -> Snapshot:
         assert self.store.current is not None
@@ -102,6 +118,38 @@ def test_reload_replaces_the_set_and_tells_listeners() -> None:
         "consentry_policy_info", {"digest": result.digest}
     )
     assert info == 1
+
+
+def test_reload_rests_after_every_few_rules_and_has_one_whole_set_each_time() -> None:
+    scene = Scene()
+    scene.text = many_rules(1_000)
+    scene.store.load_first()
+    first = scene.current().digest
+    assert scene.active_at_rest == []  # nobody waits for an answer yet
+
+    scene.text += "# another\n"
+    scene.store.reload()
+
+    assert [digest for digest, _ in groupby(scene.active_at_rest)] == [
+        first, scene.current().digest,
+    ]  # fmt: skip
+    # In linking, and in freeing what was replaced.
+    assert scene.active_at_rest.count(first) > 20
+    assert scene.active_at_rest.count(scene.current().digest) > 20
+
+
+def test_replaced_set_goes_without_the_collector() -> None:
+    scene = Scene()
+    scene.store.load_first()
+    replaced = weakref.ref(scene.current().linked)
+    gc.disable()
+    try:
+        scene.text = STRICTER
+        scene.store.reload()
+    finally:
+        gc.enable()
+
+    assert replaced() is None
 
 
 def test_unchanged_files_are_not_compiled_again() -> None:
