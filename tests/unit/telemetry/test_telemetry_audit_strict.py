@@ -6,8 +6,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 
-from consentry.telemetry.audit.strict import AuditUnavailableError, StrictAuditLog
+from consentry.telemetry.audit.strict import AuditUnavailableError, Piece, StrictAuditLog
 from tests.support.audit import NOW_US, FixedKeys, MemorySink, fields
 
 FIELDS = fields()
@@ -113,6 +114,50 @@ def test_disk_that_hangs_costs_callers_no_more_than_their_patience() -> None:
         while log.is_failing:
             pause.wait(0.001)
         assert answer(log)
+
+
+def chained(count: int) -> list[Piece]:
+    """Calls that share one wait, in order."""
+    pieces = [Piece([]) for _ in range(count)]
+    for piece, behind in pairwise(pieces):
+        piece.behind = behind
+    return pieces
+
+
+def test_calls_are_woken_one_after_the_other() -> None:
+    first, second, third = chained(3)
+    first.tell()
+
+    assert not third.turn.acquire(blocking=False), "the one before has not woken yet"
+    assert [piece.wait(0) for piece in (first, second, third)] == [True] * 3
+
+
+def test_word_goes_past_calls_that_have_gone() -> None:
+    gone, also_gone, last = chained(3)
+    assert not gone.wait(0)
+    assert not also_gone.wait(0)
+    gone.tell()
+
+    assert last.wait(0)
+
+
+def test_word_is_never_lost_to_a_call_that_goes_as_it_comes() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for round_ in range(600):
+            first, going, last = chained(3)
+            begin = threading.Barrier(2)
+
+            def go(piece: Piece = going, begin: threading.Barrier = begin, n: int = round_) -> bool:
+                begin.wait(30)
+                return piece.wait(n % 30 * 1e-6)
+
+            went = pool.submit(go)
+            first.wait(0)
+            begin.wait(30)
+            first.tell()
+
+            assert last.wait(30), "told by the call or in its place"
+            went.result(30)
 
 
 def test_disk_that_is_well_again_is_found_without_a_call() -> None:

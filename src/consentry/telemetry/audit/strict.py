@@ -17,6 +17,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
@@ -53,17 +54,45 @@ class DurableSink(Protocol):
         ...
 
 
-class _Piece:
-    """What one call has to have stored. `turn` is released when its fate is known."""
+class Piece:
+    """What one call has to have stored. `turn` is released when its fate is known.
 
-    __slots__ = ("is_abandoned", "is_stored", "records", "turn")
+    Calls that shared a wait are woken one after the other: each wakes the one `behind` it first of
+    all. PERF: only one thread at a time runs Python; woken together, most would wake for nothing.
+    """
+
+    __slots__ = ("behind", "is_abandoned", "is_stored", "records", "turn")
 
     def __init__(self, records: list[Record]) -> None:
         self.records: Final = records
+        self.behind: Piece | None = None
         self.is_stored = False
         self.is_abandoned = False
         self.turn: Final = threading.Lock()
         self.turn.acquire()
+
+    def wait(self, patience_s: float) -> bool:
+        """Whether its fate became known in time; for the call."""
+        is_known = self.turn.acquire(timeout=patience_s)
+        if not is_known:
+            # INVARIANT: the mark comes before the look; see `tell`.
+            self.is_abandoned = True
+            if not self.turn.acquire(blocking=False):
+                return False
+        if self.behind is not None:
+            self.behind.tell()
+        return is_known
+
+    def tell(self) -> None:
+        """Wakes the call, which wakes the next; in the place of one that has gone, the next."""
+        piece: Piece | None = self
+        while piece is not None:
+            piece.turn.release()
+            # INVARIANT: one that goes marks, then looks whether it was told; here it is told, then
+            # looked for the mark. Whichever of the two takes the turn passes the word on.
+            if not piece.is_abandoned or not piece.turn.acquire(blocking=False):
+                return
+            piece = piece.behind
 
 
 class StrictAuditLog(Account):
@@ -87,7 +116,7 @@ class StrictAuditLog(Account):
         self._patience_s = patience_s
         self._observe = observe
         self._local = threading.local()
-        self._queue: SimpleQueue[_Piece | None] = SimpleQueue()
+        self._queue: SimpleQueue[Piece | None] = SimpleQueue()
         self._next_seq = 1
         self._key_name = ""
         self._is_refused = False
@@ -136,10 +165,9 @@ class StrictAuditLog(Account):
         begin_s = time.monotonic()
         if self._is_closed or self.is_hanging:
             self._withhold()
-        piece = _Piece(records)
+        piece = Piece(records)
         self._queue.put(piece)
-        if not piece.turn.acquire(timeout=self._patience_s):
-            piece.is_abandoned = True
+        if not piece.wait(self._patience_s):
             self._withhold()
         self._observe(time.monotonic() - begin_s)
         if not piece.is_stored:
@@ -175,21 +203,28 @@ class StrictAuditLog(Account):
             except Empty:
                 self._look()
                 continue
-            pieces = self._take(first)
+            taken = self._take(first)
+            pieces = [piece for piece in taken if piece is not None]
             try:
-                self._store([piece for piece in pieces if piece is not None])
+                self._store(pieces)
             except Exception:  # a bug here must not end the writing; none of these has an answer
                 log.exception("audit_writer_failed")
                 self._is_refused = True
             finally:
                 self._busy_since_s = None
-                for piece in pieces:
-                    if piece is not None:
-                        piece.turn.release()
-            if None in pieces:
+                self._tell(pieces)
+            self._tend()
+            if None in taken:
                 return
 
-    def _take(self, first: _Piece | None) -> list[_Piece | None]:
+    @staticmethod
+    def _tell(pieces: Sequence[Piece]) -> None:
+        for piece, behind in pairwise(pieces):
+            piece.behind = behind
+        if pieces:
+            pieces[0].tell()
+
+    def _take(self, first: Piece | None) -> list[Piece | None]:
         pieces = [first]
         try:
             while True:
@@ -197,12 +232,11 @@ class StrictAuditLog(Account):
         except Empty:
             return pieces
 
-    def _store(self, pieces: Sequence[_Piece]) -> None:
+    def _store(self, pieces: Sequence[Piece]) -> None:
         wanted = [piece for piece in pieces if not piece.is_abandoned]
         if wanted and self._write([record for piece in wanted for record in piece.records]):
             for piece in wanted:
                 piece.is_stored = True
-        self._tender.tend_if_due()
 
     def _write(self, records: Sequence[Record]) -> bool:
         """Store these lines; where there are no records, one that says that it goes on."""
@@ -232,11 +266,18 @@ class StrictAuditLog(Account):
         try:
             if self._is_refused:
                 self._write(())
-            self._tender.tend_if_due()
         except Exception:
             log.exception("audit_writer_failed")
         finally:
             self._busy_since_s = None
+        self._tend()
+
+    def _tend(self) -> None:
+        # Not while calls wait: what is to be removed is looked for in all files.
+        try:
+            self._tender.tend_if_due()
+        except Exception:
+            log.exception("audit_writer_failed")
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Take no more, and let go of the sink; one that hangs is left alone."""
