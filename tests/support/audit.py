@@ -73,10 +73,11 @@ def fields(**changed: Any) -> AuditFields:
     plain: dict[str, Any] = {
         "digest": "d" * 64, "effect": "permit", "reason": "consent_valid",
         "rule": "mail_campaign", "purpose": "marketing.email", "action": "contact",
-        "principal_id": "campaign-mailer", "data": ("customer.contact.email",),
+        "data": ("customer.contact.email",),
     }  # fmt: skip
     own: dict[str, Any] = {
-        "data_subject_id": "ada@example.org", "revision": 5, "question": b"asked",
+        "principal_id": "campaign-mailer", "data_subject_id": "ada@example.org", "revision": 5,
+        "question": b"asked",
     }  # fmt: skip
     own |= {name: changed.pop(name) for name in own.keys() & changed.keys()}
     return AuditFields(AuditKind(**(plain | changed)), **own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from sys import intern
 from typing import Final
 
 from consentry.model.consent import ConsentView
@@ -15,7 +16,7 @@ from consentry.telemetry.audit.record import AuditFields, AuditKind
 # PERF: a look-up by an enum's member, or its value, runs Python code of `enum`.
 EFFECT_NAMES: Final = (Effect.DENY.value, Effect.PERMIT.value)
 
-NOT_AUDITED: Final = AuditFields(AuditKind("", "", "", "", "", "", ""), "")
+NOT_AUDITED: Final = AuditFields(AuditKind("", "", "", "", "", ""), "", "")
 """Of answers where no record is written."""
 
 _MAX_KINDS: Final = 2_048
@@ -35,8 +36,8 @@ def audit_fields(  # noqa: PLR0917 - a hot call: positional is what is cheap
 ) -> AuditFields:
     """What the records of this answer have in common, however often it is given.
 
-    Kept answers share what they can: their kind, and the person's id, which is that of the `cell`
-    where there is one.
+    Kept answers share what they can: their kind, the id of who asks, and the person's id, which is
+    that of the `cell` where there is one.
     """
     person, data = request.data_subject, request.data
     is_permit = decision.effect is Effect.PERMIT
@@ -48,7 +49,6 @@ def audit_fields(  # noqa: PLR0917 - a hot call: positional is what is cheap
         decision.findings[0].rule,
         request.purpose,
         request.action,
-        request.principal.id,
         data,
         _granted(decision) if is_permit and request.partial else None,
         view.is_available,
@@ -57,7 +57,7 @@ def audit_fields(  # noqa: PLR0917 - a hot call: positional is what is cheap
         data_subject_id = cell.data_subject_id
     else:
         data_subject_id = "" if person is None else person.id
-    return AuditFields(kind, data_subject_id, view.revision, raw)
+    return AuditFields(kind, intern(request.principal.id), data_subject_id, view.revision, raw)
 
 
 def _granted(decision: Decision) -> tuple[str, ...] | None:

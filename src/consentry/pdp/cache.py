@@ -26,7 +26,7 @@ MAX_KEY_BYTES = 16 * 1024
 # What an entry costs beside the bytes that are counted: the object, what Python adds to the bytes
 # and times, slots in three tables and a link of the order; what the decision log is told, and what
 # it keeps of that when the answer is given again.
-_ENTRY_OVERHEAD_BYTES = 700
+_ENTRY_OVERHEAD_BYTES = 740
 _DROP_STEP = 64
 
 

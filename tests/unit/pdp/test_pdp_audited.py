@@ -44,11 +44,17 @@ def world() -> World:
 
 def test_answers_of_one_kind_share_it_and_keep_what_is_their_own(world: World) -> None:
     world.give("bob")
-    first, again, other = told(
-        world, question(nonce="1"), question(nonce="2"), question(person="bob")
+    first, again, other, cold = told(
+        world,
+        question(nonce="1"),
+        question(nonce="2"),
+        question(person="bob"),
+        question(principal="post"),
     )
 
     assert first.kind is again.kind is other.kind
+    assert first.principal_id is again.principal_id
+    assert (first.principal_id, cold.principal_id) == ("mailer", "post")
     assert first.data_subject_id is again.data_subject_id
     assert [f.data_subject_id for f in (first, other)] == ["ada", "bob"]
     assert [f.revision for f in (first, other)] == [1, 2]
@@ -58,7 +64,6 @@ def test_answers_of_one_kind_share_it_and_keep_what_is_their_own(world: World) -
 @pytest.mark.parametrize(
     "asked",
     [
-        {"principal": "other"},
         {"action": "contact"},
         {"data": "customer.contact.phone"},
         {"purpose": "unknown"},
@@ -69,7 +74,7 @@ def test_what_differs_has_a_kind_of_its_own(world: World, asked: dict[str, str])
     plain, other = told(world, question(), question(**asked))
 
     assert plain.kind is not other.kind
-    assert other.kind.principal_id == asked.get("principal", "mailer")
+    assert other.principal_id == "mailer"
     assert other.kind.action == asked.get("action", "read")
     assert other.kind.data == (asked.get("data", "customer.contact.email"),)
     assert other.kind.purpose == asked.get("purpose", "marketing")

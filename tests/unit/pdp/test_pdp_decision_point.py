@@ -333,7 +333,7 @@ def test_trace_is_told_whose_answer_it_is_where_there_is_no_log(world: World) ->
     told: list[str] = []
 
     def note(_decision_id: str, _result: str, fields: AuditFields) -> str:
-        told.append(fields.kind.principal_id)
+        told.append(fields.principal_id)
         return ""
 
     point = DecisionPoint(

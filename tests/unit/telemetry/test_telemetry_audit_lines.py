@@ -34,7 +34,7 @@ def test_what_a_kind_settles_is_told_by_each_writer_in_its_own_way_and_for_each_
     later = AuditKey("20270101T000000Z", b"l" * 32)
 
     def told(writer: RecordWriter, key: AuditKey) -> dict[str, object]:
-        one = AuditFields(kind, "ada", 1, b"asked")
+        one = AuditFields(kind, "mailer", "ada", 1, b"asked")
         line = writer.line((1, NOW_US, "id", 7, "", False, "", "", one), key)
         found: dict[str, object] = json.loads(line)
         return found
@@ -46,11 +46,24 @@ def test_what_a_kind_settles_is_told_by_each_writer_in_its_own_way_and_for_each_
     assert keys[0]["data_subject"] != keys[1]["data_subject"]
 
 
+@pytest.mark.parametrize("is_hit", [False, True])
+def test_answers_of_one_kind_are_told_with_what_is_their_own(is_hit: bool) -> None:
+    writer, kind = RecordWriter(), fields().kind
+    asked = [("mailer", "ada", 1), ("post", "ada", 2), ("mailer", "bob", 3)]
+    said = [AuditFields(kind, *one, b"asked") for one in asked]
+    for _ in range(2):
+        lines = [writer.line((1, NOW_US, "i", 7, "", is_hit, "", "", one), KEY) for one in said]
+        found = [json.loads(line) for line in lines]
+        assert [one["principal_id"] for one in found] == [who for who, _, _ in asked]
+        assert [one["data_subject"] for one in found] == [KEY.name_of(of) for _, of, _ in asked]
+        assert [one["revision"] for one in found] == [1, 2, 3]
+
+
 def test_what_is_remembered_of_kinds_is_bounded() -> None:
     writer = RecordWriter()
     for number in range(5_000):
-        said = fields(principal_id=f"p{number}")
+        said = fields(purpose=f"p{number}")
         line = writer.line((1, NOW_US, "id", 7, "", False, "", "", said), KEY)
-        assert json.loads(line)["principal_id"] == f"p{number}"
+        assert json.loads(line)["purpose"] == f"p{number}"
 
     assert len(writer._told) <= 2_048

@@ -68,8 +68,8 @@ ReadFacts = Callable[[bytes, frozenset[str]], Facts]
 
 
 _Told: TypeAlias = tuple[AuditKey | None, str, str]
-"""What a kind settles of a line: the key it was told with, what stands before the revision of the
-person, and what stands after it.
+"""What a kind settles of a line: the key it was told with, what stands before who asks, and
+what stands after the revision of the person.
 """
 
 _NOTHING_TOLD: Final[_Told] = (None, "", "")
@@ -92,7 +92,6 @@ class AuditKind:
     rule: Final[str]
     purpose: Final[str]
     action: Final[str]
-    principal_id: Final[str]
     data: Final[tuple[str, ...]] = ()
     granted: Final[tuple[str, ...] | None] = None
     is_consent_known: Final[bool] = True
@@ -106,9 +105,11 @@ class AuditFields:
     bytes as they came. `told` and `encoded` are the writer's own.
 
     PERF: there are as many as there are kept answers; what more than one can share is in `kind`.
+    Who asks is not, for there may be many of them.
     """
 
     kind: AuditKind
+    principal_id: str
     data_subject_id: str
     revision: int = 0
     question: bytes = b""
@@ -134,6 +135,7 @@ class RecordWriter:
             raise ValueError("facts are to be told, and nothing reads them")
         self._read_facts: Final = read_facts
         leave_out = self._telling.leave_out
+        self._says_principal: Final = "principal_id" not in leave_out
         self._says_correlation: Final = "correlation_id" not in leave_out
         self._says_caller: Final = "caller" not in leave_out
         self._says_trace: Final = "trace_id" not in leave_out
@@ -207,7 +209,6 @@ class RecordWriter:
             "purpose": kind.purpose,
             "action": kind.action,
             "data": kind.data,
-            "principal_id": kind.principal_id,
         }
         after: dict[str, object] = {}
         if kind.granted is not None:
@@ -229,6 +230,8 @@ class RecordWriter:
                 self._told = {}
             told = self._told[fields.kind] = self._tell_kind(fields.kind, key)
         encoded = f'"revision":{fields.revision},{told[2]}'
+        if self._says_principal:
+            encoded = f'"principal_id":{quoted(fields.principal_id)},{encoded}'
         return told, encoded + self._person(fields, key) + self._question(fields, key)
 
     # PERF: members as text, of which hex needs no quoting: an encoder takes three times as long.
