@@ -30,6 +30,8 @@ from consentry.model.values import MAX_TIME_US, MIN_TIME_US, Duration, Scalar, V
 _LIST_OF: Final = "list of "
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SHOWN_CHARACTERS: Final = 64
+MAX_KNOWN: Final = 1_024
+"""Most mappings that one owner's table remembers; when there are more, all are forgotten."""
 
 Converter: TypeAlias = Callable[[object], Value | None]
 """Gives the value in its declared type, or None where it cannot be one."""
@@ -49,7 +51,7 @@ class _Slot(NamedTuple):
 class OwnedAttributes:
     """The declared attributes of one owner."""
 
-    __slots__ = ("_defaults", "_field", "_last", "_required", "_slots", "_takers")
+    __slots__ = ("_defaults", "_field", "_known", "_required", "_slots", "_takers")
 
     def __init__(self, specs: Iterable[AttributeSpec], field: str) -> None:
         self._field = field
@@ -57,7 +59,8 @@ class OwnedAttributes:
         self._takers = {slot.name: (slot.exact, slot.convert) for slot in self._slots}
         self._defaults = {s.name: s.default for s in self._slots if s.default is not None}
         self._required = frozenset(slot.name for slot in self._slots if slot.is_required)
-        self._last: tuple[Mapping[str, Value] | None, Mapping[str, Value]] = (None, {})
+        # What was sent stands beside what became of it, so that its id, the key, stays its own.
+        self._known: dict[int, tuple[Mapping[str, Value], Mapping[str, Value]]] = {}
 
     def bind(
         self,
@@ -93,13 +96,17 @@ class OwnedAttributes:
     def bind_known(
         self, sent: Mapping[str, Value], violations: list[FieldViolation]
     ) -> Mapping[str, Value]:
-        """As `bind`, for what is often the very object that was sent before (the context)."""
-        last, bound = self._last
-        if sent is last:
-            return bound
+        """As `bind`, for what is often a very object that was sent before: whoever decodes questions
+        gives the same one for the same bytes.
+        """
+        known = self._known.get(id(sent))
+        if known is not None and known[0] is sent:
+            return known[1]
         bound = self.bind(sent, violations)
         if not violations:
-            self._last = (sent, bound)
+            if len(self._known) >= MAX_KNOWN:
+                self._known = {}
+            self._known[id(sent)] = (sent, bound)
         return bound
 
     def _bind_each(

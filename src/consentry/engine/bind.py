@@ -169,7 +169,7 @@ def bind_rest(linked: LinkedProgram, request: Request, facts: Facts) -> bool:
         return True
     violations: list[FieldViolation] = []
     if table.subject is not None:
-        facts.subject = table.subject.bind(person.attributes, violations)
+        facts.subject = table.subject.bind_known(person.attributes, violations)
     _bind_moment(table, request, facts, violations)
     return not violations
 
