@@ -96,8 +96,8 @@ class OwnedAttributes:
     def bind_known(
         self, sent: Mapping[str, Value], violations: list[FieldViolation]
     ) -> Mapping[str, Value]:
-        """As `bind`, for what is often a very object that was sent before: whoever decodes questions
-        gives the same one for the same bytes.
+        """As `bind`, for what is often the very object that was sent before: whoever decodes
+        questions gives the same one for the same bytes.
         """
         known = self._known.get(id(sent))
         if known is not None and known[0] is sent:
