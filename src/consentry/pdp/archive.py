@@ -3,7 +3,8 @@
     <folder>/<digest>/manifest.json    names, hashes, and the versions that compiled it
     <folder>/<digest>/0000.text        the texts, numbered: an author's name is never a path here
 
-A set appears whole or not at all: it is written beside its place, made durable, and renamed.
+A set appears whole or not at all: it is written beside its place, made durable, and renamed. Texts
+that it has in common with the set kept before are not written again: they are links to one file.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ class PolicyArchive:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._last: Mapping[str, Path] = {}  # texts of the set kept last, by their hash
 
     def keep(
         self,
@@ -87,11 +89,13 @@ class PolicyArchive:
                 return
         new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._folder))
         try:
-            _write_set(new, digest, sources, packs, compiler_version)
+            texts = _all_texts(sources, packs)
+            written = _write_set(new, digest, texts, compiler_version, self._last)
             new.rename(place)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
+        self._last = {known: place / file for known, file in written.items()}
         sync_folder(self._folder)
 
     def load(self, digest: str) -> ArchivedSet:
@@ -129,25 +133,49 @@ class PolicyArchive:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def _all_texts(
+    sources: Sequence[Source], packs: Mapping[str, Source]
+) -> list[tuple[str, str, Source]]:
+    """Kind, name of the pack, and text of each."""
+    return [
+        *(("sources", "", source) for source in sources),
+        *(("packs", name, source) for name, source in sorted(packs.items())),
+    ]
+
+
 def _write_set(
     new: Path,
     digest: str,
-    sources: Sequence[Source],
-    packs: Mapping[str, Source],
+    texts: Iterable[tuple[str, str, Source]],
     compiler_version: str,
-) -> None:
+    last: Mapping[str, Path],
+) -> Mapping[str, str]:
+    """Writes all of a set; gives the files of its texts by their hashes."""
     items: dict[str, list[dict[str, str]]] = {"sources": [], "packs": []}
-    texts = [("sources", "", source) for source in sources]
-    texts += [("packs", name, source) for name, source in sorted(packs.items())]
+    written: dict[str, str] = {}
     for number, (kind, pack, source) in enumerate(texts):
         raw = source.text.encode("utf-8")
-        file = f"{number:04}.text"
-        write_new_file(new / file, raw)
-        item = {"name": source.name, "file": file, "sha256": hashlib.sha256(raw).hexdigest()}
+        file, known = f"{number:04}.text", hashlib.sha256(raw).hexdigest()
+        if not (known in last and _link(last[known], new / file, raw)):
+            write_new_file(new / file, raw)
+        written[known] = file
+        item = {"name": source.name, "file": file, "sha256": known}
         items[kind].append({**item, "pack": pack} if pack else item)
     manifest = {"digest": digest, "compiler_versions": [compiler_version], **items}
     write_new_file(new / _MANIFEST, _json(manifest))
     sync_folder(new)
+    return written
+
+
+def _link(kept: Path, new: Path, raw: bytes) -> bool:
+    """Gives a file that is durable already a second name, if it still is what it was."""
+    try:
+        if kept.read_bytes() != raw:
+            return False
+        os.link(kept, new)
+    except OSError:  # it is gone, has too many names, or this file system has no links
+        return False
+    return True
 
 
 def _add_version(place: Path, compiler_version: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from consentry.diagnostics.span import Source
 from consentry.pdp.archive import ArchiveError, PolicyArchive
 
 DIGEST = "ab" * 32
+OTHER = "cd" * 32
 SOURCES = (Source("b/../../evil.policy", "# ä\r\n"), Source("a.policy", ""))
 PACKS = {"core": Source("consentry/packs/core.policy", "# core\n")}
 
@@ -86,6 +88,48 @@ def test_damage_is_noticed_and_mended_by_keeping_again(tmp_path: Path, file: str
     archive.keep(DIGEST, SOURCES, PACKS, "1")
 
     assert archive.load(DIGEST).sources == SOURCES
+
+
+def test_texts_of_the_set_before_are_not_written_again(tmp_path: Path) -> None:
+    archive = PolicyArchive(tmp_path)
+    archive.keep(DIGEST, SOURCES, PACKS, "1")
+    archive.keep(OTHER, (SOURCES[0], Source("a.policy", "# changed")), PACKS, "1")
+
+    for file, is_shared in (("0000.text", True), ("0001.text", False), ("0002.text", True)):
+        assert (tmp_path / OTHER / file).samefile(tmp_path / DIGEST / file) is is_shared
+    assert archive.load(DIGEST).sources == SOURCES
+    assert archive.load(OTHER).sources[1].text == "# changed"
+
+
+def _damage(file: Path) -> None:
+    file.write_text("damaged")
+
+
+@pytest.mark.parametrize("happens", [_damage, Path.unlink])
+def test_a_text_that_is_not_what_it_was_is_written_again(
+    tmp_path: Path, happens: Callable[[Path], None]
+) -> None:
+    archive = PolicyArchive(tmp_path)
+    archive.keep(DIGEST, SOURCES, PACKS, "1")
+    happens(tmp_path / DIGEST / "0000.text")
+
+    archive.keep(OTHER, SOURCES, PACKS, "1")
+
+    assert archive.load(OTHER).sources == SOURCES
+
+
+def test_sets_are_kept_where_there_are_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(1, "not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    archive = PolicyArchive(tmp_path)
+    for digest in (DIGEST, OTHER):
+        archive.keep(digest, SOURCES, PACKS, "1")
+
+    assert archive.load(OTHER).sources == archive.load(DIGEST).sources == SOURCES
 
 
 @pytest.mark.parametrize("digest", ["", "../x", "ab", "AB" * 32, "ab" * 32 + "\n"])
