@@ -127,12 +127,13 @@ class CompilerProcess:
         step: Callable[[], None] = at_once,
     ) -> CompileResult:
         """What `compile_policies` gives, without trees and symbols. `is_last` ends the child;
-        `step` is called while the answer is read, so that it can give way to checks.
+        `step` is called while the answer is read, so that it can give way to checks, as the child
+        then does too.
 
         Raises:
             CompilerFailedError: it did not; the child is of no use any more.
         """
-        question = pickle.dumps((tuple(sources), dict(packs)))
+        question = pickle.dumps((tuple(sources), dict(packs), step is not at_once))
         answer = _Exchange(self._child, question, timeout_s, max_answer_bytes, is_last).run()
         try:
             with set_aside():

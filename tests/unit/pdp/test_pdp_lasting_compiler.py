@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -241,3 +242,53 @@ def test_memory_of_a_child_is_not_that_of_its_large_parent() -> None:
         [sys.executable, "-c", parent], capture_output=True, text=True, check=True
     )
     assert 0 < int(done.stdout) < 200 * 1024 * 1024
+
+
+def test_child_rests_after_short_pieces_of_its_own_work() -> None:
+    rests: list[float] = []
+
+    with compile_child.resting(rest=rests.append):
+        while len(rests) < 3:
+            sum(range(1_000))
+    seen = len(rests)
+    began_s = time.process_time()
+    while time.process_time() - began_s < 10 * compile_child.WORK_S:
+        sum(range(1_000))
+
+    assert set(rests) == {compile_child.REST_S}
+    assert len(rests) == seen
+
+
+def test_child_that_gets_no_time_does_not_rest_as_well() -> None:
+    rests: list[float] = []
+    looks = 0
+
+    def stands_still() -> float:
+        nonlocal looks
+        looks += 1
+        return 1.0
+
+    with compile_child.resting(stands_still, rests.append):
+        while looks < 3:
+            sum(range(1_000))
+
+    assert rests == []
+
+
+@pytest.mark.parametrize(("verb", "gives_way"), [("compile_first", False), ("compile", True)])
+def test_child_gives_way_unless_nobody_asks_anything_yet(
+    faults: Faults, tmp_path: Path, verb: str, gives_way: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lasting_compiler, "SMALL_CHARACTERS", 0)
+    told = tmp_path / "rested"
+    first = (
+        "real_resting = compile_child.resting\n"
+        f"compile_child.resting = lambda: (pathlib.Path({str(told)!r}).touch(), real_resting())[1]"
+    )
+    compiler = LastingCompiler(start=faults.child(first))
+
+    result = getattr(compiler, verb)(SOURCES, PACKS)
+    compiler.close()
+
+    assert result.program is not None
+    assert told.exists() is gives_way
