@@ -177,7 +177,9 @@ class Application:
             ids=ids,
             metrics=self.metrics,
             audit=self.audit,
-            cache=AnswerCache(max_entries=cache.max_entries, max_bytes=cache.max_bytes),
+            cache=AnswerCache(
+                max_entries=cache.max_entries, max_bytes=cache.max_bytes, step=self._pace.step
+            ),
             cache_mode=CacheMode(cache.mode),
             max_age_s=cache.max_age_s,
             trace=trace,

@@ -74,7 +74,7 @@ class LinkedProgram:
             tuple(program.purposes[index].path for index in purpose.lineage)
             for purpose in _in_steps(program.purposes, step)
         )
-        self.functions: Mapping[str, Test] = link_functions(program.code, program.constants)
+        self.functions: Mapping[str, Test] = link_functions(program.code, program.constants, step)
         self.governs: tuple[tuple[Regime, Test | None], ...] = tuple(
             (
                 regime,
@@ -85,9 +85,7 @@ class LinkedProgram:
         self.fixed_regimes = _find_fixed(self.governs)
         """The regimes that govern whatever is asked and whenever; empty where that depends."""
         self.asks_consented = any(
-            _asks_consented(function)
-            for name, function in self.functions.items()
-            if name not in NAMESPACE
+            _asks_consented(function) for function in _in_steps(self.functions.values(), step)
         )
         """Whether some condition asks about the consent to another purpose."""
         self._rules: list[LinkedRule | None] = [None] * len(program.rules)
@@ -105,6 +103,7 @@ class LinkedProgram:
     def made(self) -> list[object]:
         """All that was made so far, for who frees it bit by bit once nobody asks any more."""
         return [
+            *self.functions.values(),
             *self._rules,
             *self._exceptions.values(),
             *self._groups.values(),
@@ -215,8 +214,10 @@ def link(program: Program, step: Step = _at_once) -> LinkedProgram:
     return LinkedProgram(program, step)
 
 
-def link_functions(code: bytes, constants: tuple[object, ...]) -> Mapping[str, Test]:
-    """The compiler's functions by name (`c0`, …).
+def link_functions(
+    code: bytes, constants: tuple[object, ...], step: Step = _at_once
+) -> Mapping[str, Test]:
+    """The compiler's functions by name (`c0`, …); for `step` see `LinkedProgram`.
 
     INVARIANT: no function is found again from what it sees. So a replaced set leaves no cycles
     behind: it goes with its last user, and nobody has to look for it in the whole heap.
@@ -232,21 +233,24 @@ def link_functions(code: bytes, constants: tuple[object, ...]) -> Mapping[str, T
     written: dict[str, FunctionType] = {}
     exec(loaded, seen, written)  # noqa: S102 - see above
     linked: dict[str, FunctionType] = {}
-    for names in _by_depth(written):
-        layer = {name: FunctionType(written[name].__code__, seen, name) for name in names}
+    for names in _by_depth(written, step):
+        layer = {
+            name: FunctionType(written[name].__code__, seen, name)
+            for name in _in_steps(names, step)
+        }
         linked |= layer
         seen = {**seen, **layer}
     return linked
 
 
-def _by_depth(functions: Mapping[str, FunctionType]) -> list[list[str]]:
+def _by_depth(functions: Mapping[str, FunctionType], step: Step) -> list[list[str]]:
     """Names of functions that call no other, then of those that call these, and so on.
 
     The compiler writes a function after those that it calls.
     """
     depths: dict[str, int] = {}
     layers: list[list[str]] = []
-    for name, function in functions.items():
+    for name, function in _in_steps(functions.items(), step):
         called = [depths[one] for one in function.__code__.co_names if one in functions]
         depth = depths[name] = 1 + max(called, default=-1)
         if depth == len(layers):

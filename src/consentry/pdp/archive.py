@@ -189,7 +189,8 @@ def _add_version(place: Path, compiler_version: str) -> None:
 
 
 def _json(manifest: Mapping[str, object]) -> bytes:
-    return json.dumps(manifest, indent=1).encode("ascii")
+    # PERF: laid out for people, it would be written by Python code that leaves cycles behind.
+    return json.dumps(manifest).encode("ascii")
 
 
 def _load_text(place: Path, item: Mapping[str, str]) -> Source:

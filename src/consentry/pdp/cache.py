@@ -17,6 +17,7 @@ from cachetools import LRUCache
 
 from consentry.model.consent import ConsentView
 from consentry.model.decision import Decision
+from consentry.pdp.pace import at_once
 from consentry.pdp.snapshot import Snapshot
 from consentry.telemetry.audit.record import AuditFields
 
@@ -108,8 +109,16 @@ class AnswerCache:
     Lock: `_lock` guards the entries and their order; nothing else is done while it is held.
     """
 
-    def __init__(self, *, max_entries: int = 50_000, max_bytes: int = 64 * 1024 * 1024) -> None:
+    def __init__(
+        self,
+        *,
+        max_entries: int = 50_000,
+        max_bytes: int = 64 * 1024 * 1024,
+        step: Callable[[], None] = at_once,
+    ) -> None:
+        """`step` is called between the pieces of `drop_older`, with no lock held."""
         self._lock = threading.Lock()
+        self._step = step
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._entries = _Entries(max_entries)
@@ -155,6 +164,7 @@ class AnswerCache:
                 for _ in range(min(_DROP_STEP, left, len(self._entries))):
                     self._drop_oldest()
             left -= _DROP_STEP
+            self._step()
 
     @property
     def evicted_count(self) -> int:

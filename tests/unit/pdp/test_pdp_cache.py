@@ -112,6 +112,24 @@ def test_freeing_takes_what_was_there_and_leaves_what_came_meanwhile() -> None:
     assert len(cache) == 1
 
 
+def test_checks_go_on_while_older_answers_are_dropped() -> None:
+    left_at_steps: list[int] = []
+
+    def step() -> None:
+        left_at_steps.append(len(cache))
+        assert cache.find(b"999") is not None or len(cache) == 0  # its lock is not held
+
+    cache = AnswerCache(step=step)
+    for number in range(1_000):
+        cache.store(b"%d" % number, entry())
+
+    cache.drop_older()
+
+    assert len(cache) == 0
+    assert len(left_at_steps) > 10
+    assert left_at_steps == sorted(set(left_at_steps), reverse=True)
+
+
 def test_threads_leave_the_cache_whole() -> None:
     cache = AnswerCache(max_entries=50)
     keys = [b"%d" % number for number in range(120)]

@@ -152,6 +152,25 @@ def test_replaced_set_goes_without_the_collector() -> None:
     assert replaced() is None
 
 
+def test_reloads_leave_nothing_for_the_collector(tmp_path: Path) -> None:
+    scene = Scene(PolicyArchive(tmp_path))
+    texts = [POLICY, STRICTER, f"{POLICY}# once more\n"]
+    compiled = {
+        text: compile_policies((Source("shop.policy", text),), read_packs()) for text in texts
+    }
+    scene.store.load_first()
+    scene.store._compile_again = lambda sources, _packs: compiled[sources[0].text]
+    gc.unfreeze()
+    gc.collect()
+
+    for text in texts[1:] * 3:
+        scene.text = text
+        assert scene.store.reload().is_reloaded
+
+    gc.unfreeze()
+    assert gc.collect() == 0
+
+
 def test_unchanged_files_are_not_compiled_again() -> None:
     scene = Scene()
     scene.store.load_first()
