@@ -57,7 +57,8 @@ class Measured:
         bound = self.goal.bound
         if self.value >= bound if self.goal.is_least else self.value <= bound:
             return REACHED
-        far = f"{abs(self.value / bound - 1) * 100:.2g} %"
+        percent = abs(self.value / bound - 1) * 100
+        far = f"{percent:.0f} %" if percent >= 1 else f"{percent:.1f} %"
         return f"no, {far} {'below' if self.goal.is_least else 'above'}"
 
 
@@ -86,12 +87,12 @@ def _beside_echo() -> Iterator[Goal]:
 
 
 def _overload() -> Iterator[Goal]:
-    for number in (4, 16):
+    for number in (4, 16, 32):
         at, what = ("overload", f"connections_{number}"), f"three times capacity, {number} conn."
         share, refused, health = "share of capacity still answered", "to refuse, p99", "health, p99"
         yield Goal(what=f"{what}: {share}", bound=0.80, is_least=True, at=(*at, share))
-        yield Goal(what=f"{what}: {refused}, ms", bound=50, at=(*at, refused))
-        yield Goal(what=f"{what}: {health}, ms", bound=100, at=(*at, health))
+        yield Goal(what=f"{what}: {refused}", bound=50, at=(*at, refused))
+        yield Goal(what=f"{what}: {health}", bound=100, at=(*at, health))
 
 
 GOALS: Final = (
@@ -154,7 +155,7 @@ GOALS: Final = (
         at=("ledger", "batch_1", "ledger"),
     ),
     Goal(
-        what="memory with 10,000 rules and 100,000 kept answers, MiB",
+        what="memory with 10,000 rules and 100,000 kept answers",
         bound=180,
         at=("cache", "memory", "10,000 rules, 100,000 answers"),
     ),
@@ -165,7 +166,7 @@ GOALS: Final = (
         at=("people", "people in the ledger"),
     ),
     Goal(
-        what="start to SERVING, 1,000 rules, 100,000 events, s",
+        what="start to SERVING, 1,000 rules, 100,000 events",
         bound=2,
         at=("start", "serving", "start to SERVING, 1,000 rules, 100,000 events"),
     ),
@@ -192,7 +193,8 @@ def _measured(goal: Goal, parts: Mapping[str, Any]) -> Measured:
         shown = f"{spread}; {' / '.join(sides)} us; {found['rounds']} rounds"
         return Measured(goal=goal, value=middle, shown=shown)
     if "value" in found:
-        return Measured(goal=goal, value=found["value"], shown=_number(found["value"]))
+        shown = f"{_number(found['value'])} {found['unit']}"
+        return Measured(goal=goal, value=found["value"], shown=shown)
     return Measured(goal=goal, value=None, shown=str(found.get("missing", "")))
 
 
@@ -210,7 +212,7 @@ def _number(value: float) -> str:
     """Three digits that count; none behind the point where there are more before it."""
     if value >= 100:
         return f"{value:,.0f}"
-    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+    return f"{value:.3f}" if 0 < value < 0.1 else f"{value:.2f}"
 
 
 def print_summary(parts: Mapping[str, Any]) -> None:

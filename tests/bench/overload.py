@@ -212,8 +212,9 @@ def told(result: Overload) -> dict[str, Fact]:
     )
     for name, values, goal in times:
         for percent in (50, 99):
-            value = 1000 * percentile(values, percent)
             found[f"{name}, p{percent}"] = Fact(
-                value=value, unit="ms", goal=goal if percent == 99 else ""
+                value=1000 * percentile(values, percent),
+                unit="ms" if values else "ms (there was none)",
+                goal=goal if percent == 99 else "",
             )
     return found

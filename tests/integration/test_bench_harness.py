@@ -162,7 +162,7 @@ def test_each_goal_is_held_against_its_figure() -> None:
     parts = {
         "unary": {"in_flight_1": {"sides": {"hit": _side(1.1), "miss": _side(1.54)}}},
         "ledger": {"batch_1": {"sides": {"ledger": _side(4.0)}}},
-        "people": {"facts": {"people in the ledger": {"value": 1_000_000}}},
+        "people": {"facts": {"people in the ledger": {"value": 1_000_000, "unit": "people"}}},
         "peers": {"open_loop": {"missing": "no npm"}},
     }
 

@@ -29,6 +29,7 @@ from server_world import (
     serving,
 )
 
+from consentry.server.options import ServerOptions
 from consentry.v1 import consent_pb2, wire_pb2
 from tests.support.raw_http2 import RawConnection
 
@@ -134,6 +135,26 @@ def test_streams_over_the_cap_of_one_connection_are_refused_and_it_lives_on() ->
 
     assert refused == set(streams[8:])
     assert told == "0"
+
+
+def test_calls_over_the_cap_of_a_connection_wait_at_the_callers_side(figure: Figure) -> None:
+    """Three hundred at once on a new connection: none is refused, each is answered in its turn."""
+    with serving(max_concurrent_streams=8) as world:
+        answered = 0
+        for _ in range(3):
+            with channel_to(world.bound.grpc[0]) as channel:
+                ask = channel.unary_unary(CHECK)
+                burst = [ask.future(QUESTION, timeout=30) for _ in range(300)]
+                answered += sum(bool(one.result()) for one in burst)
+
+    figure("overload: answered of 900 calls in bursts over the cap", answered)
+    assert answered == 900
+
+
+def test_sixteen_connections_at_their_cap_are_never_refused() -> None:
+    options = ServerOptions()
+
+    assert 16 * options.max_concurrent_streams < options.check_limit
 
 
 def answer_of(connection: RawConnection, stream: int) -> str | None:

@@ -169,7 +169,7 @@ class ServerSettings(Section):
         default=4, description="Threads for checks."
     )
     check_limit: Annotated[int, Field(gt=0, le=100_000)] = Field(
-        default=512, description="Checks in flight before refusing."
+        default=832, description="Checks in flight before refusing."
     )
     wait_limit: Annotated[int, Field(gt=0, le=10_000)] = Field(
         default=64, description="Writes in flight before refusing."

@@ -36,8 +36,11 @@ def channel_options(options: ServerOptions, connection_limit: int) -> tuple[tupl
         # For each address: above it a connection is closed as soon as it is accepted.
         ("grpc.max_allowed_incoming_connections", connection_limit),
         ("grpc.server_handshake_timeout_ms", round(options.handshake_s * 1000)),
-        # Bounds what one connection can make us do by opening and resetting streams.
+        # Bounds what one connection can make us do. The caller's library queues what is above it.
         ("grpc.max_concurrent_streams", options.max_concurrent_streams),
+        # Else calls that were answered and not yet cleared away count, too, and a caller who keeps
+        # to the bound has calls refused (ADR 48).
+        ("grpc.http.overload_protection", 0),
         # A caller that pings more often than every 10 s with calls, 60 s without, is sent away.
         ("grpc.http2.min_ping_interval_without_data_ms", 60_000),
         ("grpc.http2.max_ping_strikes", 2),

@@ -73,10 +73,10 @@ class ServerOptions:
     health_connection_limit: int = 64
     handshake_s: float = 10.0
     max_batch_items: int = 1_000
-    max_concurrent_streams: int = 128
+    max_concurrent_streams: int = 48
     check_threads: int = 4
     wait_threads: int = 6
-    check_limit: int = 512
+    check_limit: int = 832
     wait_limit: int = 64
     stream_limit: int = 64
     slow_reader_s: float = 30.0
