@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from consentry.app.wiring import Application
-from tests.bench.equal_work import consentry_request
+from consentry.model.consent import ConsentEvent, EventKind, Proof, Scope
+from tests.bench.equal_work import PERSON, consentry_request
 from tests.bench.profile import QUESTION, application
 
 KEPT = 3_000
@@ -33,16 +34,38 @@ def traced() -> Iterator[Callable[[], int]]:
         tracemalloc.stop()
 
 
+@contextmanager
+def two_persons() -> Iterator[Application]:
+    """A sidecar without doors, with room for all answers and consent of two persons."""
+    with application(ROOMY) as made:
+        for turn in "01":
+            event = ConsentEvent(
+                kind=EventKind.GIVEN,
+                data_subject_id=f"{PERSON}{turn}",
+                scope=Scope(purpose=QUESTION.purpose),
+                happened_at_us=0,
+                proof=Proof(method="form"),
+                idempotency_key=turn,
+            )
+            made.ledger.record([event])
+        yield made
+
+
 def ask_all(made: Application, numbers: range) -> None:
-    """A different question for each number; their records are written as well."""
+    """A different question for each number; their records are written as well.
+
+    The persons take turns, so that no answer has the end of the one before.
+    """
     for number in numbers:
-        made.point.check_bytes(consentry_request(QUESTION, number).SerializeToString())
+        request = consentry_request(QUESTION, number)
+        request.subject.id += str(number % 2)
+        made.point.check_bytes(request.SerializeToString())
     assert made.audit is not None
     made.audit.drain()
 
 
 def test_kept_answers_hold_what_the_cache_reckons(figure: Callable[[str, object], None]) -> None:
-    with application(ROOMY) as made:
+    with two_persons() as made:
         ask_all(made, range(KEPT, KEPT + 10))
         with traced() as held:
             ask_all(made, range(KEPT))
@@ -62,7 +85,7 @@ def test_kept_answers_hold_what_the_cache_reckons(figure: Callable[[str, object]
 
 
 def test_what_is_dropped_is_let_go() -> None:
-    with application(ROOMY) as made, traced() as held:
+    with two_persons() as made, traced() as held:
         ask_all(made, range(KEPT))
         full = held()
         made.point.cache.drop_older()

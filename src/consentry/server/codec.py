@@ -48,7 +48,7 @@ class ProtoCodec:
     engine gives the same one again where nothing differs.
     """
 
-    __slots__ = ("_keeping", "_moment", "_same", "_until", "_written")
+    __slots__ = ("_end", "_keeping", "_moment", "_same", "_until", "_written")
 
     def __init__(self, handles: Handles | None = None) -> None:
         """With `handles`, answers tell how a cache at the caller's side may keep them."""
@@ -59,6 +59,7 @@ class ProtoCodec:
         self._same: dict[bytes, bytes] = {}
         # The time and the moment that were written last, for the next answer often has the same.
         self._until: tuple[int, bytes] = (0, _until(0))
+        self._end: tuple[bytes, bytes, bytes] = (b"", b"", b"")
         self._moment: tuple[int, int, bytes, bytes] = (0, 0, b"", b"")
 
     def decode_check(self, raw: bytes) -> DecodedCheck:
@@ -81,16 +82,21 @@ class ProtoCodec:
         """
         shared, own = self._write(decision, digest, with_reasons=request.wants_all_reasons)
         # PERF: parts of one message may follow one another on the wire, so each is written once.
+        until = keeping = b""
         if valid_until_us is not None:
             until_us, until = self._until
             if until_us != valid_until_us:
                 until = _until(valid_until_us)
                 self._until = (valid_until_us, until)
-            own += until
         person = request.data_subject
         if person is not None and decision.is_cacheable:
-            own += self._keeping(person.id)
-        return shared, own
+            keeping = self._keeping(person.id)
+        # Of many answers about one person, as batches have them, even the end is the same.
+        of_until, of_keeping, end = self._end
+        if of_until is not until or of_keeping is not keeping:
+            end = until + keeping
+            self._end = (until, keeping, end)
+        return shared, own + end
 
     def _write(self, decision: Decision, digest: str, *, with_reasons: bool) -> tuple[bytes, bytes]:
         leaves = decision.leaves
@@ -112,12 +118,14 @@ class ProtoCodec:
         written = _encode(decision, digest, with_reasons=with_reasons)
         if len(self._written) >= _MAX_WRITTEN:
             self._written = {}
-        self._written[key] = (decision, digest, written)
-        # The first such answer has it as its own, so that what is shared is counted once.
-        return b"", written
+        shared, own = self._find_same(written)
+        self._written[key] = (decision, digest, shared or own)
+        return shared, own
 
     def _find_same(self, written: bytes) -> tuple[bytes, bytes]:
-        """For answers about several fields, whose parts the engine makes anew: told by content."""
+        """Told by content, where the engine made parts anew: what was written before, or nothing,
+        and the rest. The first such answer has it all as its own, so that it is counted once.
+        """
         same = self._same.get(written)
         if same is not None:
             return same, b""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from consentry.model.decision import Decision, Effect, Finding, LeafDecision, Mask, Obligation
-from consentry.model.request import Request
+from consentry.model.request import DataSubject, Request
 from consentry.server.codec import ProtoCodec
+from consentry.server.handles import new_handles
 from consentry.v1 import authorization_pb2 as wire
 from consentry.v1 import decision_pb2 as shapes
 
@@ -106,6 +107,18 @@ def test_like_answers_share_what_is_like_and_the_first_of_them_owns_it() -> None
     assert second[0] is third[0]
     assert first[1].startswith(second[0])
     assert len(second[1]) < len(second[0]) / 2
+
+
+def test_answers_of_one_time_about_one_person_share_their_end() -> None:
+    codec, one = ProtoCodec(new_handles()), decision()
+    ada, bob = ask_for(), replace(ask_for(), data_subject=DataSubject(id="bob"))
+    _, first, again, other, later = (
+        codec.encode_answer(one, request, "abc", us)[1]
+        for request, us in ((ada, 1), (ada, 1), (ada, 1), (bob, 1), (ada, 2))
+    )
+
+    assert first is again
+    assert len({first, other, later}) == 3
 
 
 def test_answers_about_several_fields_share_by_what_they_say() -> None:
