@@ -11,6 +11,8 @@ import itertools
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -22,6 +24,8 @@ from tests.bench.measure import Series, paired_rounds
 
 ROW_BYTES = 500
 BATCHES = (1, 100, 1_000)
+CALLERS = 6
+"""As many as record at once in a sidecar."""
 
 
 def _event(number: int) -> ConsentEvent:
@@ -45,8 +49,10 @@ def _bare(folder: Path) -> apsw.Connection:
 
 
 def measure(*, rounds: int, events: int, say: Callable[[str], None]) -> dict[int, Series]:
-    """Microseconds an event for each size of batch, sides `bare` and `ledger`."""
-    with tempfile.TemporaryDirectory() as name:
+    """Microseconds an event for each size of batch, sides `bare` and `ledger`; for one event a
+    batch several callers at once as well, who share commits.
+    """
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(CALLERS) as pool:
         folder = Path(name)
         ledger = SqliteLedger(folder / "ledger.sqlite", clock=SystemClock(), ids=ProcessIds())
         bare = _bare(folder)
@@ -62,6 +68,9 @@ def measure(*, rounds: int, events: int, say: Callable[[str], None]) -> dict[int
         def record(size: int) -> None:
             ledger.record([_event(next(numbers)) for _ in range(size)])
 
+        def by_many(callers: int) -> None:
+            list(pool.map(record, [1] * callers))
+
         def insert(size: int) -> None:
             bare.execute("BEGIN IMMEDIATE")
             bare.executemany("INSERT INTO row (content) VALUES (?)", [(content,)] * size)
@@ -71,13 +80,15 @@ def measure(*, rounds: int, events: int, say: Callable[[str], None]) -> dict[int
         for size in BATCHES:
             count = events if size == 1 else max(size, events)
             sides = {
-                "bare": lambda size=size, count=count: timed(insert, size, count),
-                "ledger": lambda size=size, count=count: timed(record, size, count),
+                "bare": partial(timed, insert, size, count),
+                "ledger": partial(timed, record, size, count),
             }
+            if size == 1:
+                sides[f"ledger, {CALLERS} callers"] = partial(timed, by_many, CALLERS, events)
             found[size] = paired_rounds(
-                sides,  # type: ignore[arg-type]  # defaults bind what the loop changes
+                sides,
                 rounds=rounds,
-                progress=lambda text, size=size: say(f"batches of {size}: {text}"),  # type: ignore[misc]
+                progress=lambda text, size=size: say(f"batches of {size}: {text}"),  # type: ignore[misc]  # a default binds what the loop changes
             )
         ledger.close()
         bare.close()

@@ -8,7 +8,7 @@ writes the rows in one transaction.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -63,7 +63,7 @@ class Append:
     head: Head
 
 
-def keys_of(events: Sequence[ConsentEvent], ledger_id: str) -> tuple[bytes, ...]:
+def keys_of(events: Iterable[ConsentEvent], ledger_id: str) -> tuple[bytes, ...]:
     """The digests of the events' idempotency keys, to look up what they were used for."""
     return tuple(key_digest(ledger_id, event.idempotency_key) for event in events)
 

@@ -7,12 +7,16 @@ other. There is no thread for it: of those who wait, the first writes for all, a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-from consentry.consent.errors import LedgerUnavailableError
+from consentry.consent.append import NewRow, UsedKey, keys_of, plan_append
+from consentry.consent.chain import Head
+from consentry.consent.errors import IdempotencyConflictError, LedgerUnavailableError
 from consentry.consent.ledger import Recorded
-from consentry.model.consent import ConsentEvent
+from consentry.model.consent import NARROWING_KINDS, ConsentEvent
+from consentry.model.ports import IdSource
 
 MAX_GROUP: Final = 1_000
 
@@ -27,6 +31,50 @@ class Ticket:
         self.answer: tuple[Recorded, ...] = ()
         self.problem: Exception | None = None
         self.is_done = False
+
+    @property
+    def is_narrowing(self) -> bool:
+        """Whether all its events narrow what may be done."""
+        return all(event.kind in NARROWING_KINDS for event in self.events)
+
+
+@dataclass(slots=True)
+class GroupAppend:
+    """What a group comes to: rows and events that are new, and the head after them."""
+
+    head: Head
+    rows: list[NewRow] = field(default_factory=list)
+    added: list[ConsentEvent] = field(default_factory=list)
+
+
+def plan_group(
+    tickets: Sequence[Ticket],
+    used: Mapping[bytes, UsedKey],
+    *,
+    ledger_id: str,
+    head: Head,
+    now_us: int,
+    ids: IdSource,
+) -> GroupAppend:
+    """What follows `head`, ticket by ticket; each has its `answer`, or its `problem` where a key
+    was used before with other content: by what is stored (`used`), or by a ticket before it.
+    """
+    group = GroupAppend(head)
+    for ticket in tickets:
+        ticket.problem = None
+        keys = keys_of(ticket.events, ledger_id)
+        try:
+            append = plan_append(ticket.events, keys, used, head=group.head, now_us=now_us, ids=ids)
+        except IdempotencyConflictError as problem:
+            ticket.problem = problem
+            continue
+        ticket.answer, group.head = append.recorded, append.head
+        group.rows += append.rows
+        group.added += append.added
+        if ticket is not tickets[-1]:
+            new = {r.key_digest: UsedKey(r.content_digest, r.public, r.salt) for r in append.rows}
+            used = {**used, **new}
+    return group
 
 
 class GroupCommit:
@@ -90,6 +138,11 @@ class GroupCommit:
         except Exception as problem:  # noqa: BLE001  # raised again by each whose batch it was
             for ticket in group:
                 ticket.problem = ticket.problem or problem
+        except BaseException:
+            # INVARIANT: what was not written is acknowledged to nobody, whatever ended the writing.
+            for ticket in group:
+                ticket.problem = LedgerUnavailableError("the recording was broken off")
+            raise
         finally:
             with self._moved:
                 self._is_writing = False

@@ -14,18 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from consentry.consent.append import NewRow, UsedKey, keys_of, plan_append
-from consentry.consent.chain import Head, Row, Verification
+from consentry.consent.append import keys_of
+from consentry.consent.chain import Row, Verification
 from consentry.consent.erasure import Erased, plan_erasure, standing_rights
 from consentry.consent.errors import (
-    IdempotencyConflictError,
     LedgerCorruptError,
     LedgerUnavailableError,
     RightsStandError,
 )
 from consentry.consent.event_codec import genesis_digest
 from consentry.consent.feed import Place
-from consentry.consent.group import GroupCommit, Ticket
+from consentry.consent.group import GroupCommit, Ticket, plan_group
 from consentry.consent.ledger import Recorded
 from consentry.consent.postgres_pool import Guard, Pool
 from consentry.consent.postgres_rows import (
@@ -213,28 +212,12 @@ class PostgresSource:
             self._ledger_id = self._ledger_id or ledger_id_in(writer)
             events = [event for ticket in tickets for event in ticket.events]
             head, used = begin_append(writer, keys_of(events, self._ledger_id))
-            rows, head = self._plan(tickets, used, head)
-            commit_append(writer, rows, head)
-
-    def _plan(
-        self, tickets: Sequence[Ticket], used: dict[bytes, UsedKey], head: Head
-    ) -> tuple[list[NewRow], Head]:
-        rows: list[NewRow] = []
-        for ticket in tickets:
-            ticket.problem = None
-            try:
-                append = plan_append(
-                    ticket.events,
-                    keys_of(ticket.events, self._ledger_id),
-                    used,
-                    head=head,
-                    now_us=self._clock.now_us(),
-                    ids=self._ids,
-                )
-            except IdempotencyConflictError as problem:
-                ticket.problem = problem
-                continue
-            ticket.answer, head = append.recorded, append.head
-            rows += append.rows
-            used |= {r.key_digest: UsedKey(r.content_digest, r.public, r.salt) for r in append.rows}
-        return rows, head
+            group = plan_group(
+                tickets,
+                used,
+                ledger_id=self._ledger_id,
+                head=head,
+                now_us=self._clock.now_us(),
+                ids=self._ids,
+            )
+            commit_append(writer, group.rows, group.head)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
 from consentry.consent.errors import LedgerFullError
+from consentry.consent.group import Ticket
 from consentry.model.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,38 @@ class Reserve:
         self.is_short = not self._take()
         if self.is_short:
             log.error("ledger_space_short", extra={"reserve_bytes": size_bytes})
+
+    def write(
+        self,
+        tickets: Sequence[Ticket],
+        append: Callable[[Sequence[Ticket]], None],
+        make_usable: Callable[[], None],
+    ) -> None:
+        """Has all appended; where space is short only those that narrow, with the help of this.
+
+        Raises:
+            LedgerFullError: none of them narrows, or the help was not enough.
+        """
+        self.retake()
+        narrowing = [ticket for ticket in tickets if ticket.is_narrowing]
+        if len(narrowing) == len(tickets):
+            self.helping(lambda: append(tickets), make_usable)
+            return
+        try:
+            self._refuse_if_short()
+            append(tickets)
+        except LedgerFullError as problem:
+            if not narrowing:
+                raise
+            for ticket in tickets:
+                if ticket not in narrowing:
+                    ticket.problem = problem
+            make_usable()
+            self.helping(lambda: append(narrowing), make_usable)
+
+    def _refuse_if_short(self) -> None:
+        if self.is_short:
+            raise LedgerFullError("space is short: only what narrows is recorded")
 
     def helping(self, write: Callable[[], _Written], make_usable: Callable[[], None]) -> _Written:
         """What `write` gives; on a full disk it is tried once more with the space given up.

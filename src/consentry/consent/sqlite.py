@@ -3,7 +3,8 @@
 Order of a recording, on which the promises rest: validate, insert in one transaction, commit
 (synchronous FULL), publish to the cells, move the position, acknowledge. `_write_lock` is held from
 the transaction's start to the move of the position, so positions are dense, in the order of commits
-and published in that order. Locks are taken in the order `_write_lock`, then the cells' own.
+and published in that order. Recordings that arrive together share a transaction. Locks are taken in
+the order `_write_lock`, then the cells' own.
 
 When a write fails, what the file holds is no longer taken for known: the next recording first opens
 the file again, verifies its tail and empties the cells. Reading goes on meanwhile from the cells,
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -27,18 +28,17 @@ from typing import Final
 import apsw
 
 from consentry.consent.anchor import Anchor, AnchorKeeper, anchor_path, check_anchor, find_anchor
-from consentry.consent.append import Append, UsedKey, keys_of, plan_append
 from consentry.consent.chain import Head, Row, Verification
 from consentry.consent.erasure import Erased, plan_erasure, standing_rights
 from consentry.consent.errors import (
     IdempotencyConflictError,
     LedgerCorruptError,
     LedgerError,
-    LedgerFullError,
     LedgerUnavailableError,
     RightsStandError,
 )
 from consentry.consent.event_codec import genesis_digest
+from consentry.consent.group import GroupAppend, GroupCommit, Ticket, plan_group
 from consentry.consent.ledger import ChangeListener, Recorded, SubjectCell
 from consentry.consent.memory import DEFAULT_CAPACITY, SubjectCells
 from consentry.consent.reserve import RESERVE_BYTES, Reserve
@@ -55,16 +55,20 @@ from consentry.consent.sqlite_rows import (
     insert_rows,
     ledger_id_in,
     rows_after,
+    transaction,
     used_keys,
     view_in,
 )
 from consentry.consent.sqlite_schema import FileLock, identity_of, ledger_errors, open_writer
 from consentry.consent.trouble import Trouble
 from consentry.consent.validate import check_events
-from consentry.model.consent import NARROWING_KINDS, ConsentEvent, ConsentView
+from consentry.model.consent import ConsentEvent, ConsentView
 from consentry.model.ports import Clock, IdSource
 
 log = logging.getLogger(__name__)
+
+_WAIT_S: Final = 30.0
+"""How long a recording waits for its turn; whoever asked gave up long before."""
 
 
 def _pass(point: str) -> None:
@@ -104,6 +108,7 @@ class SqliteLedger:
         self._ids = ids
         self._failpoint = failpoint
         self._write_lock = threading.Lock()
+        self._group: Final = GroupCommit(self._write, wait_s=_WAIT_S)
         self._cells = SubjectCells(capacity)
         self._is_closed = False
         self._is_suspect = False
@@ -134,33 +139,23 @@ class SqliteLedger:
     def record(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
         """Stores all events durably, or none; see the port."""
         check_events(events, self._clock.now_us())
+        return self._group.record(events)
+
+    def _write(self, tickets: Sequence[Ticket]) -> None:
         with self._write_lock:
             try:
-                recorded = self._record(events)
-            except IdempotencyConflictError:
-                raise
+                self._make_usable()
+                self._reserve.write(tickets, self._append, self._make_usable)
             except LedgerError as problem:
                 if not self._is_closed:
                     self._write_trouble.begin(problem)
                 raise
             self._write_trouble.end()
-        return recorded
 
-    def _record(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
-        self._make_usable()
-        is_narrowing = all(event.kind in NARROWING_KINDS for event in events)
-        self._reserve.retake()
-        if self._reserve.is_short and not is_narrowing:
-            raise LedgerFullError("space is short: only what narrows is recorded")
-        if is_narrowing:
-            return self._reserve.helping(lambda: self._append(events), self._make_usable)
-        return self._append(events)
-
-    def _append(self, events: Sequence[ConsentEvent]) -> tuple[Recorded, ...]:
+    def _append(self, tickets: Sequence[Ticket]) -> None:
         with self._suspecting():
-            append = self._store(events)
-            self._publish(append.added, append.head)
-        return append.recorded
+            group = self._store(tickets)
+            self._publish(group.added, group.head)
 
     @contextmanager
     def _suspecting(self) -> Iterator[None]:
@@ -198,7 +193,7 @@ class SqliteLedger:
 
     def _erase(self, data_subject_id: str) -> Erased:
         with self._suspecting():
-            with self._transaction():
+            with transaction(self._writer, self._failpoint):
                 rows = erasable_rows(self._writer, data_subject_id)
                 row, head = plan_erasure(
                     rows, self._head, event_id=self._ids.new_id(), now_us=self._clock.now_us()
@@ -344,36 +339,32 @@ class SqliteLedger:
         self._move(head)
         self._is_suspect = False
 
-    def _store(self, events: Sequence[ConsentEvent]) -> Append:
-        """Writes and commits what the events come to."""
-        keys = keys_of(events, self.ledger_id)
+    def _store(self, tickets: Sequence[Ticket]) -> GroupAppend:
+        """Writes and commits what the tickets come to."""
         try:
             # PERF: nearly all keys are new, and the table itself refuses one that is not; looking
             # each up beforehand took as long as writing its row.
-            return self._insert(events, keys, {})
+            return self._insert(tickets, are_keys_new=True)
         except (apsw.ConstraintError, IdempotencyConflictError):
-            return self._insert(events, keys, used_keys(self._writer, keys))
+            return self._insert(tickets, are_keys_new=False)
 
-    def _insert(
-        self, events: Sequence[ConsentEvent], keys: Sequence[bytes], used: Mapping[bytes, UsedKey]
-    ) -> Append:
-        with self._transaction():
-            now_us = self._clock.now_us()
-            append = plan_append(events, keys, used, head=self._head, now_us=now_us, ids=self._ids)
-            insert_rows(self._writer, append.rows)
-        return append
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._failpoint("before_commit")
-            self._writer.execute("COMMIT")
-        finally:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-        self._failpoint("after_commit")
+    def _insert(self, tickets: Sequence[Ticket], *, are_keys_new: bool) -> GroupAppend:
+        events = [event for ticket in tickets for event in ticket.events]
+        with transaction(self._writer, self._failpoint):
+            used = {} if are_keys_new else used_keys(self._writer, events, self.ledger_id)
+            group = plan_group(
+                tickets,
+                used,
+                ledger_id=self.ledger_id,
+                head=self._head,
+                now_us=self._clock.now_us(),
+                ids=self._ids,
+            )
+            for ticket in tickets:
+                if are_keys_new and ticket.problem is not None:
+                    raise ticket.problem
+            insert_rows(self._writer, group.rows)
+        return group
 
     def _publish(self, added: Sequence[ConsentEvent], head: Head) -> None:
         if added:

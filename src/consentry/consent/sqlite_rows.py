@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import apsw
 
-from consentry.consent.append import NewRow, UsedKey
+from consentry.consent.append import NewRow, UsedKey, keys_of
 from consentry.consent.chain import Head, Row, Verification
 from consentry.consent.erasure import Erasable
 from consentry.consent.errors import LedgerCorruptError
@@ -77,10 +78,27 @@ def head_in(connection: apsw.Connection, ledger_id: str, tail_count: int = TAIL_
     return walk.finish()
 
 
-def used_keys(connection: apsw.Connection, keys: Iterable[bytes]) -> dict[bytes, UsedKey]:
-    """What is held of the events that used these keys."""
+def used_keys(
+    connection: apsw.Connection, events: Iterable[ConsentEvent], ledger_id: str
+) -> dict[bytes, UsedKey]:
+    """What is held of events that used the keys of these."""
+    keys = keys_of(events, ledger_id)
     found = ((key, connection.execute(_BY_KEY, (key,)).fetchone()) for key in keys)
     return {key: UsedKey(*row) for key, row in found if row is not None}
+
+
+@contextmanager
+def transaction(connection: apsw.Connection, passing: Callable[[str], None]) -> Iterator[None]:
+    """One transaction, committed at the end; `passing` is told of the points around that."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        passing("before_commit")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    passing("after_commit")
 
 
 def insert_rows(connection: apsw.Connection, rows: Sequence[NewRow]) -> None:

@@ -21,7 +21,7 @@ class Store:
         self.groups: list[list[int]] = []
         self.may_write = threading.Event()
         self.arrived = threading.Semaphore(0)
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.position = 0
 
     def write(self, tickets: Sequence[Ticket]) -> None:
@@ -79,6 +79,25 @@ def test_a_store_that_fails_fails_every_batch_of_the_group_and_takes_the_next() 
     store.failure = None
 
     assert group.record([gave(1)])[0].position == 1
+
+
+def test_what_ends_the_writing_for_good_acknowledges_nobody() -> None:
+    store = Store()
+    group = GroupCommit(store.write, wait_s=10)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(group.record, [gave(1)])
+        assert store.arrived.acquire(timeout=10)
+        others = [pool.submit(group.record, [gave(1)]) for _ in range(2)]
+        while len(group._queue) < 2:
+            pass
+        store.failure = SystemExit()
+        store.may_write.set()
+
+        fates = [future.exception(10) for future in (first, *others)]
+
+    assert sorted(type(fate).__name__ for fate in fates) == [
+        "LedgerUnavailableError", "SystemExit", "SystemExit"
+    ]  # fmt: skip
 
 
 def test_whose_turn_does_not_come_is_told_and_not_written() -> None:
