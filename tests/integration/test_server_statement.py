@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -265,6 +266,17 @@ def test_what_changed_is_told_after_a_restart_too(running: Any) -> None:
     )
 
     assert "kept longer (30 days → 90 days)" in anew.get(Format.HTML, "en").text
+
+
+def test_a_page_that_nobody_asks_for_again_keeps_no_replaced_set(running: Any) -> None:
+    load(running)
+    get(running, "/transparency")
+    replaced = weakref.ref(running.store.current.linked)
+
+    running.file.write_text(POLICIES.replace("keep 30 days", "keep 60 days"))
+    load(running)
+
+    assert replaced() is None
 
 
 def test_of_replaced_sets_only_the_last_is_kept_and_the_one_before_is_freed_bit_by_bit(

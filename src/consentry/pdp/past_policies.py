@@ -14,12 +14,15 @@ from typing import Final
 
 from consentry.compiler.compile import CompileResult
 from consentry.diagnostics.span import Source
-from consentry.engine.link import LinkedProgram
+from consentry.engine.link import LinkedProgram, Step
 from consentry.engine.link import link as engine_link
 from consentry.model.program import Program
 from consentry.pdp.archive import ArchiveError, PolicyArchive
 from consentry.pdp.compile_process import compile_in_child
 from consentry.pdp.errors import UnknownPolicySetError
+from consentry.pdp.heap import set_aside
+from consentry.pdp.pace import Pace
+from consentry.pdp.retired import linked_parts_of
 
 MAX_KEPT: Final = 4
 
@@ -34,7 +37,7 @@ class PastPolicies:
         compile_apart: Callable[
             [Sequence[Source], Mapping[str, Source]], CompileResult
         ] = compile_in_child,
-        link: Callable[[Program], LinkedProgram] = engine_link,
+        link: Callable[[Program, Step], LinkedProgram] = engine_link,
     ) -> None:
         self._archive: Final = archive
         self._compile: Final = compile_apart
@@ -59,9 +62,12 @@ class PastPolicies:
         program = self._compile(found.sources, found.packs).program
         if program is None or program.digest != digest:
             raise UnknownPolicySetError("the policy set no longer compiles")
-        linked = self._link(program)
+        pace, retired = Pace(), list[object]()
+        with set_aside():
+            linked = self._link(program, pace.step)
         with self._lock:
             while len(self._kept) >= MAX_KEPT:
-                del self._kept[next(iter(self._kept))]
+                retired += linked_parts_of(self._kept.pop(next(iter(self._kept))))
             self._kept[digest] = linked
+        pace.let_go(retired)
         return linked

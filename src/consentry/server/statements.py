@@ -206,6 +206,10 @@ class Statements:
 
     def note_change(self, active: ActiveSet) -> None:
         """Takes note that this set is active now, and frees the one before the last."""
+        with self._lock:  # what was written from other sets is not asked for again
+            self._kept = {key: kept for key, kept in self._kept.items() if kept.active is active}
+            if self._publisher is not None and self._publisher[0] is not active:
+                self._publisher = None
         with self._versions_lock:
             oldest = None if self._before is None else parts_of(self._before)
         self._note(active.program)
