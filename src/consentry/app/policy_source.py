@@ -6,25 +6,28 @@ a folder that somebody puts in its place decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from consentry.app.settings import Settings
 from consentry.app.state_folder import BUNDLES_FOLDER
 from consentry.diagnostics.span import Source
 from consentry.pdp.bundle_http import BundleUrl
+from consentry.pdp.pace import at_once
 from consentry.pdp.policy_source import BundleFile, BundleSource, FolderSource, PolicySource
 from consentry.pdp.serials import SerialRecord
 
 
-def policy_source(settings: Settings, packs: Mapping[str, Source]) -> PolicySource:
-    """The source that the settings name; nothing is read yet.
+def policy_source(
+    settings: Settings, packs: Mapping[str, Source], step: Callable[[], None] = at_once
+) -> PolicySource:
+    """The source that the settings name; nothing is read yet. `step` gives way to checks.
 
     Raises:
         ValueError: the URL is not one that may be used.
     """
     policies = settings.policies
     if policies.trusted_keys is None:
-        return FolderSource(policies.path)
+        return FolderSource(policies.path, step=step)
     max_bytes = policies.max_bundle_bytes
     origin: BundleFile | BundleUrl
     if policies.url is None:

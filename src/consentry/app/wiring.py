@@ -123,7 +123,7 @@ class Application:
             settings, opening, clock=clock, ids=ids, metrics=self.metrics
         )
         self.ledger = opened.ledger
-        archive = PolicyArchive(state / ARCHIVE_FOLDER)
+        archive = PolicyArchive(state / ARCHIVE_FOLDER, step=self._pace.step)
         self._open_policies(clock, archive, opening)
         tracer = open_tracer(settings.otel, opening)
         self.point = self._open_point(handles, clock, ids, None if tracer is None else tracer.note)
@@ -238,7 +238,7 @@ class Application:
         settings, packs = self.settings.policies, read_packs()
         compiler = LastingCompiler(step=self._pace.step)
         opening.callback(compiler.close)
-        self.source = policy_source(self.settings, packs)
+        self.source = policy_source(self.settings, packs, self._pace.step)
         self.store = PolicyStore(
             read_sources=self.source.read,
             packs=packs,

@@ -11,7 +11,7 @@ import io
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from consentry.compiler.compile import CompileResult
@@ -20,21 +20,25 @@ from consentry.model.program import Program
 ENTRIES: Final = 16
 """Rules, purposes, names, … in one part."""
 
+_NEIGHBOURS: Final = 16
+"""Parts that share what they have in common, and what it takes to know that."""
+
 
 def write_parts(result: CompileResult) -> bytes:
     """The result, without what only authors' tools read: trees, symbols, rules with their trees."""
     result = replace(result, modules=(), symbols=None, book=None, notes=())
     out = io.BytesIO()
-    pickler = pickle.Pickler(out, pickle.HIGHEST_PROTOCOL)
     program = result.program
     rows = {} if program is None else _long_fields(program)
     if program is not None:
         result = replace(
             result, program=replace(program, **{name: type(row)() for name, row in rows.items()})
         )
-    pickler.dump((result, {name: len(row) for name, row in rows.items()}))
-    for row in rows.values():
-        for part in _cut(row):
+    first = (result, {name: len(row) for name, row in rows.items()})
+    parts = chain([first], *map(_cut, rows.values()))
+    while neighbours := tuple(islice(parts, _NEIGHBOURS)):
+        pickler = pickle.Pickler(out, pickle.HIGHEST_PROTOCOL)
+        for part in neighbours:
             pickler.dump(part)
     return out.getvalue()
 
@@ -45,8 +49,8 @@ def read_parts(answer: bytes, step: Callable[[], None]) -> CompileResult:
     Raises:
         Exception: of many kinds, where the bytes are not such an answer.
     """
-    unpickler = pickle.Unpickler(io.BytesIO(answer))  # noqa: S301 - see `compile_child`
-    result, lengths = unpickler.load()
+    parts = _read_all(io.BytesIO(answer))
+    result, lengths = next(parts)
     if not isinstance(result, CompileResult):
         raise TypeError("not a result")
     if result.program is None:
@@ -56,11 +60,18 @@ def read_parts(answer: bytes, step: Callable[[], None]) -> CompileResult:
         is_table = isinstance(getattr(result.program, name), dict)
         entries: Any = {} if is_table else []
         while len(entries) < length:
-            part = unpickler.load()
+            part = next(parts)
             entries.update(part) if is_table else entries.extend(part)
             step()
         rows[name] = entries if is_table else tuple(entries)
     return replace(result, program=replace(result.program, **rows))
+
+
+def _read_all(answer: io.BytesIO) -> Iterator[Any]:
+    while True:
+        unpickler = pickle.Unpickler(answer)  # noqa: S301 - see `compile_child`
+        for _ in range(_NEIGHBOURS):
+            yield unpickler.load()
 
 
 def _long_fields(program: Program) -> dict[str, Any]:

@@ -16,13 +16,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from consentry.diagnostics.span import Source
+from consentry.pdp.pace import at_once
 from consentry.telemetry.durable import sync_folder
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
@@ -47,8 +48,10 @@ class ArchivedSet:
 class PolicyArchive:
     """Policy sets in a folder. One writer: the policy store, under its load lock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, step: Callable[[], None] = at_once) -> None:
+        """`step` is called after each text that is kept, so that it can give way to checks."""
         self._folder = folder
+        self._step = step
         self._last: Mapping[str, Path] = {}  # texts of the set kept last, by their hash
 
     def keep(
@@ -90,13 +93,37 @@ class PolicyArchive:
         new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._folder))
         try:
             texts = _all_texts(sources, packs)
-            written = _write_set(new, digest, texts, compiler_version, self._last)
+            written = self._write_set(new, digest, texts, compiler_version)
             new.rename(place)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
         self._last = {known: place / file for known, file in written.items()}
         sync_folder(self._folder)
+
+    def _write_set(
+        self,
+        new: Path,
+        digest: str,
+        texts: Iterable[tuple[str, str, Source]],
+        compiler_version: str,
+    ) -> Mapping[str, str]:
+        """Writes all of a set; gives the files of its texts by their hashes."""
+        items: dict[str, list[dict[str, str]]] = {"sources": [], "packs": []}
+        written: dict[str, str] = {}
+        for number, (kind, pack, source) in enumerate(texts):
+            raw = source.text.encode("utf-8")
+            file, known = f"{number:04}.text", hashlib.sha256(raw).hexdigest()
+            if not (known in self._last and _link(self._last[known], new / file, raw)):
+                write_new_file(new / file, raw)
+            self._step()
+            written[known] = file
+            item = {"name": source.name, "file": file, "sha256": known}
+            items[kind].append({**item, "pack": pack} if pack else item)
+        manifest = {"digest": digest, "compiler_versions": [compiler_version], **items}
+        write_new_file(new / _MANIFEST, _json(manifest))
+        sync_folder(new)
+        return written
 
     def load(self, digest: str) -> ArchivedSet:
         """The set with this digest, every text checked against its hash.
@@ -141,30 +168,6 @@ def _all_texts(
         *(("sources", "", source) for source in sources),
         *(("packs", name, source) for name, source in sorted(packs.items())),
     ]
-
-
-def _write_set(
-    new: Path,
-    digest: str,
-    texts: Iterable[tuple[str, str, Source]],
-    compiler_version: str,
-    last: Mapping[str, Path],
-) -> Mapping[str, str]:
-    """Writes all of a set; gives the files of its texts by their hashes."""
-    items: dict[str, list[dict[str, str]]] = {"sources": [], "packs": []}
-    written: dict[str, str] = {}
-    for number, (kind, pack, source) in enumerate(texts):
-        raw = source.text.encode("utf-8")
-        file, known = f"{number:04}.text", hashlib.sha256(raw).hexdigest()
-        if not (known in last and _link(last[known], new / file, raw)):
-            write_new_file(new / file, raw)
-        written[known] = file
-        item = {"name": source.name, "file": file, "sha256": known}
-        items[kind].append({**item, "pack": pack} if pack else item)
-    manifest = {"digest": digest, "compiler_versions": [compiler_version], **items}
-    write_new_file(new / _MANIFEST, _json(manifest))
-    sync_folder(new)
-    return written
 
 
 def _link(kept: Path, new: Path, raw: bytes) -> bool:

@@ -134,7 +134,7 @@ class CompilerProcess:
             CompilerFailedError: it did not; the child is of no use any more.
         """
         question = pickle.dumps((tuple(sources), dict(packs), step is not at_once))
-        answer = _Exchange(self._child, question, timeout_s, max_answer_bytes, is_last).run()
+        answer = _Exchange(self._child, question, timeout_s, max_answer_bytes, is_last).run(step)
         try:
             with set_aside():
                 return read_parts(answer, step)
@@ -180,8 +180,8 @@ class _Exchange:
         self._is_whole = False
         self._complaint = bytearray()
 
-    def run(self) -> bytes:
-        """The answer.
+    def run(self, step: Callable[[], None]) -> bytes:
+        """The answer; `step` is called after each part of it.
 
         Raises:
             CompilerFailedError: it did not come, in time and in bounds.
@@ -202,6 +202,7 @@ class _Exchange:
                 for key, _ in ready:
                     if not key.data():
                         pipes.unregister(key.fileobj)
+                step()
         if not self._is_whole:
             raise self._left(max(_PATIENCE_S, ends_s - time.monotonic()))
         return bytes(memoryview(self._answer)[LENGTH_BYTES:])

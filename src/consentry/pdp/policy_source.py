@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -27,6 +27,7 @@ from consentry.pdp.bundle import (
     verify_bundle,
 )
 from consentry.pdp.folder import SUFFIX, look_at_folder, problem
+from consentry.pdp.pace import at_once
 from consentry.pdp.serials import HighestSerial, SerialRecord
 from consentry.pdp.sources import read_policy_folder, read_text
 from consentry.pdp.translations import read_translations, translations_of
@@ -61,12 +62,14 @@ class PolicySource(Protocol):
 class FolderSource:
     """A folder with policy files, which whoever writes to it is trusted for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, step: Callable[[], None] = at_once) -> None:
+        """`step` is called after each file that was read, so that it can give way to checks."""
         self._folder: Final = folder
+        self._step: Final = step
 
     def read(self) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
         """All policy files below the folder."""
-        sources, problems = read_policy_folder(self._folder)
+        sources, problems = read_policy_folder(self._folder, self._step)
         if problems and self._folder.is_file():
             advice = "a bundle needs to know whom to trust: policies.trusted_keys"
             return (), (problem("F501", f"`{self._folder.name}` is not a folder", advice=advice),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 from consentry.diagnostics.diagnostic import Diagnostic
 from consentry.diagnostics.span import Source
 from consentry.pdp.folder import SUFFIX, FolderLook, FoundFile, look_at_folder, problem
+from consentry.pdp.pace import at_once
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 MAX_TOTAL_BYTES: Final = 64 * 1024 * 1024
@@ -19,15 +20,18 @@ _BOM: Final = b"\xef\xbb\xbf"
 _ATTEMPTS: Final = 3
 
 
-def read_policy_folder(path: Path) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
-    """All policy files under `path`, by name, and what is wrong with them.
+def read_policy_folder(
+    path: Path, step: Callable[[], None] = at_once
+) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
+    """All policy files under `path`, by name, and what is wrong with them. `step` is called after
+    each file.
 
     With a diagnostic the set must not be used. The texts are those of one moment: a folder that
     changes while it is read is read again, and refused (F513) if it does not come to rest.
     """
     look = look_at_folder(path)
     for _ in range(_ATTEMPTS):
-        sources, problems = _read(look)
+        sources, problems = _read(look, step)
         again = look_at_folder(path)
         if again == look:
             return sources, problems
@@ -47,12 +51,15 @@ def read_packs() -> Mapping[str, Source]:
     }
 
 
-def _read(look: FolderLook) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
+def _read(
+    look: FolderLook, step: Callable[[], None]
+) -> tuple[tuple[Source, ...], tuple[Diagnostic, ...]]:
     sources: list[Source] = []
     problems = list(look.problems)
     total = 0
     for file in look.files:
         result = _read_file(file)
+        step()
         if isinstance(result, Diagnostic):
             problems.append(result)
             continue

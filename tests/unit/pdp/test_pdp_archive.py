@@ -101,6 +101,14 @@ def test_texts_of_the_set_before_are_not_written_again(tmp_path: Path) -> None:
     assert archive.load(OTHER).sources[1].text == "# changed"
 
 
+def test_keeping_can_give_way_after_every_text(tmp_path: Path) -> None:
+    steps: list[None] = []
+
+    PolicyArchive(tmp_path, step=lambda: steps.append(None)).keep(DIGEST, SOURCES, PACKS, "1")
+
+    assert len(steps) == len(SOURCES) + len(PACKS)
+
+
 def _damage(file: Path) -> None:
     file.write_text("damaged")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from consentry.diagnostics.codes_files import CODES
 from consentry.pdp import folder as folder_module
 from consentry.pdp import sources as sources_module
 from consentry.pdp.folder import FolderLook, look_at_folder
+from consentry.pdp.pace import at_once
 from consentry.pdp.sources import read_packs, read_policy_folder
 
 TEXT = "purpose service { basis contract }\n"
@@ -44,6 +46,16 @@ def test_text_is_kept_byte_for_byte(tmp_path: Path) -> None:
     (tmp_path / "a.policy").write_bytes("# Grüße\r\n\t#\n".encode())
 
     assert read_policy_folder(tmp_path)[0][0].text == "# Grüße\r\n\t#\n"
+
+
+def test_reading_can_give_way_after_every_file(tmp_path: Path) -> None:
+    steps: list[None] = []
+    for number in range(7):
+        write(tmp_path / f"{number}.policy")
+
+    read_policy_folder(tmp_path, lambda: steps.append(None))
+
+    assert len(steps) == 7
 
 
 def test_hidden_names_are_not_read(tmp_path: Path) -> None:
@@ -109,7 +121,7 @@ def test_file_that_became_a_pipe_after_the_look_does_not_hang(tmp_path: Path) ->
     (tmp_path / "a.policy").unlink()
     os.mkfifo(tmp_path / "a.policy")
 
-    assert [found.code for found in sources_module._read(look)[1]] == ["F505"]
+    assert [found.code for found in sources_module._read(look, at_once)[1]] == ["F505"]
 
 
 def test_device_is_refused(tmp_path: Path) -> None:
@@ -228,8 +240,8 @@ def test_folder_that_changes_while_read_is_read_again(
         (tmp_path / f"{name}.policy").symlink_to(f"..data/{name}.policy")
     real_read, swaps = sources_module._read, iter([True])
 
-    def read_and_swap(look: FolderLook) -> object:
-        result = real_read(look)
+    def read_and_swap(look: FolderLook, step: Callable[[], None]) -> object:
+        result = real_read(look, step)
         if next(swaps, False):
             (tmp_path / "..new").symlink_to("..2")
             (tmp_path / "..new").rename(tmp_path / "..data")
@@ -248,9 +260,9 @@ def test_folder_that_never_rests_is_refused(
     write(tmp_path / "a.policy")
     real_read, numbers = sources_module._read, iter(range(100))
 
-    def read_and_change(look: FolderLook) -> object:
+    def read_and_change(look: FolderLook, step: Callable[[], None]) -> object:
         write(tmp_path / f"more{next(numbers)}.policy")
-        return real_read(look)
+        return real_read(look, step)
 
     monkeypatch.setattr(sources_module, "_read", read_and_change)
 
