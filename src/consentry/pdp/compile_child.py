@@ -27,12 +27,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from consentry.compiler.compile import compile_policies
-from consentry.compiler.kept import KeptTrees
-from consentry.diagnostics.span import Source
-from consentry.pdp.answer_parts import write_parts
+if TYPE_CHECKING:  # loaded late, see `_Compiler`
+    from consentry.diagnostics.span import Source
 
 LENGTH_BYTES: Final = 8
 MAX_MEMORY_BYTES: Final = 2 * 1024**3
@@ -48,7 +46,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     # PERF: looking for cycles among ever more trees took a quarter of the time.
     gc.disable()
-    trees = KeptTrees()
+    compiler: _Compiler | None = None
     # Whatever prints by mistake goes to standard error and cannot damage the answer.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -57,9 +55,10 @@ def main() -> None:
             sources, packs, gives_way = pickle.loads(question)  # noqa: S301 - see the module
             del question
             with resting() if gives_way else contextlib.nullcontext():
-                _write(answers, _compile(sources, packs, trees))
+                compiler = compiler or _Compiler()
+                _write(answers, compiler.compile(sources, packs))
                 del sources, packs
-                trees.turn()
+                compiler.turn()
                 # PERF: trees that stay have no cycles and are not looked at again and again.
                 gc.collect()
                 gc.freeze()
@@ -67,8 +66,27 @@ def main() -> None:
                 return
 
 
-def _compile(sources: Sequence[Source], packs: Mapping[str, Source], trees: KeptTrees) -> bytes:
-    return write_parts(compile_policies(sources, packs, parse=trees.parse))
+class _Compiler:
+    """The compiler, and the trees that it keeps.
+
+    Loaded when there is something to do, since that takes as long as compiling a hundred rules: the
+    child rests from time to time by then.
+    """
+
+    def __init__(self) -> None:
+        from consentry.compiler.compile import compile_policies  # noqa: PLC0415 - see above
+        from consentry.compiler.kept import KeptTrees  # noqa: PLC0415 - see above
+        from consentry.pdp.answer_parts import write_parts  # noqa: PLC0415 - see above
+
+        self._trees = KeptTrees()
+        self._compile, self._write = compile_policies, write_parts
+
+    def compile(self, sources: Sequence[Source], packs: Mapping[str, Source]) -> bytes:
+        return self._write(self._compile(sources, packs, parse=self._trees.parse))
+
+    def turn(self) -> None:
+        """Forgets the trees of files that the last set did not have."""
+        self._trees.turn()
 
 
 @contextlib.contextmanager

@@ -30,8 +30,9 @@ FAULTY = {
 }
 CHILD = """
 import pathlib, sys
+import consentry.compiler.compile as compiler
 from consentry.pdp import compile_child, lasting_compiler
-real = compile_child.compile_policies
+real = compiler.compile_policies
 def compiling(sources, packs, **options):
     fault = pathlib.Path({fault!r})
     if fault.exists():
@@ -39,7 +40,7 @@ def compiling(sources, packs, **options):
         fault.unlink()
         exec(text)
     return real(sources, packs, **options)
-compile_child.compile_policies = compiling
+compiler.compile_policies = compiling
 {first}
 compile_child.main()
 """
@@ -292,3 +293,16 @@ def test_child_gives_way_unless_nobody_asks_anything_yet(
 
     assert result.program is not None
     assert told.exists() is gives_way
+
+
+def test_child_loads_the_compiler_when_it_knows_whether_to_give_way() -> None:
+    script = (
+        "import sys, consentry.pdp.compile_child\n"
+        "print([name for name in sys.modules if name.startswith(('lark', 'consentry.compiler'))])"
+    )
+
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert told.stdout.strip() == "[]"
