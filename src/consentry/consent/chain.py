@@ -12,9 +12,11 @@ from consentry.consent.errors import LedgerCorruptError
 from consentry.consent.event_codec import (
     ERASURE_FORMAT,
     FORMAT,
+    content_within,
     erasure_key,
     genesis_digest,
     remains_digest,
+    with_time,
 )
 
 Row: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, str | None, bytes | None, bytes | None]
@@ -143,26 +145,19 @@ class Verification:
 def _is_content(
     content: bytes, salt: bytes, public: bytes, personal: bytes, said: dict[str, Any]
 ) -> bool:
-    """Whether the content digest is that of the event's own words.
-
-    PERF: both texts are canonical and what the ledger adds are members of their own, so the
-    caller's content is the public text with those taken out and the personal text put in; writing
-    it anew would cost more than all other checks. A quotation mark within a text is escaped, so
-    none of the patterns can stand inside one.
-    """
-    event_id = b',"event_id":"%b"' % said["event_id"].encode()
-    if event_id not in public:  # it holds something that JSON escapes
-        event_id = b',"event_id":' + json.dumps(said["event_id"]).encode()
-    text = public.replace(event_id, b"", 1)
-    text = text.replace(b',"personal_digest":"%b"' % said["personal_digest"].encode(),
-                        b',"personal":' + personal, 1)  # fmt: skip
-    text = text.replace(b',"position":%d' % said["position"], b"", 1)
-    text = text.replace(b',"received_at_us":%d' % said["received_at_us"], b"", 1)
+    """Whether the content digest is that of the event's own words."""
+    text = content_within(
+        public,
+        personal,
+        event_id=said["event_id"],
+        digest=said["personal_digest"],
+        position=said["position"],
+        received_at_us=said["received_at_us"],
+    )
     if _sha256(salt + text).digest() == content:
         return True
     # Sent without a time of its own: the ledger put in that of the receipt.
-    time = b',"happened_at_us":%d' % said["happened_at_us"]
-    unset = text.replace(time, b',"happened_at_us":0', 1)
+    unset = with_time(text, said["happened_at_us"], 0)
     return _sha256(salt + unset).digest() == content
 
 

@@ -215,10 +215,13 @@ def test_texts_are_what_an_encoder_of_json_makes_of_the_same_members(event: Cons
     assert content_bytes(event) == canonical(public | {"personal": personal})
 
 
-@pytest.mark.parametrize("sent_at_us", [0, 5])
-def test_texts_made_together_are_those_made_one_by_one(sent_at_us: int) -> None:
-    sent = replace(FULL, happened_at_us=sent_at_us, event_id="", position=0, received_at_us=0)
-    stored = replace(FULL, happened_at_us=sent_at_us or FULL.received_at_us)
+@settings(max_examples=150, deadline=None)
+@given(EVENTS, st.booleans())
+def test_texts_made_together_are_those_made_one_by_one(
+    stored: ConsentEvent, has_time: bool
+) -> None:
+    sent_at_us = stored.happened_at_us if has_time else 0
+    sent = replace(stored, happened_at_us=sent_at_us, event_id="", position=0, received_at_us=0)
     salt = b"s" * 32
 
     personal, public, content_digest = seal_texts(sent, stored, salt)
