@@ -103,34 +103,38 @@ class GroupCommit:
         ticket = Ticket(events)
         with self._moved:
             self._queue.append(ticket)
-        while group := self._next_group(ticket):
+            group = self._next_group(ticket)
+        while group:
             self._write_group(group)
+            if ticket.is_done:  # as a rule; others may have waited longer
+                break
+            with self._moved:
+                group = self._next_group(ticket)
         if ticket.problem is not None:
             raise ticket.problem
         return ticket.answer
 
     def _next_group(self, ticket: Ticket) -> list[Ticket]:
-        """What this thread is to write now; nothing once its own ticket is done.
+        """What this thread is to write now; nothing once its own ticket is done. `_moved` is held.
 
         The longest waiting come first; a group has no more events than one batch may have.
         """
-        with self._moved:
-            if not self._moved.wait_for(
-                lambda: ticket.is_done or not self._is_writing, self._wait_s
-            ):
-                if ticket in self._queue:
-                    self._queue.remove(ticket)
-                raise LedgerUnavailableError("the ledger did not take the events in time")
-            if ticket.is_done:
-                return []
-            self._is_writing = True
-            count, size = 0, 0
-            for waiting in self._queue:
-                if count and size + len(waiting.events) > MAX_GROUP:
-                    break
-                count, size = count + 1, size + len(waiting.events)
-            group, self._queue = self._queue[:count], self._queue[count:]
-            return group
+        if self._is_writing and not self._moved.wait_for(
+            lambda: ticket.is_done or not self._is_writing, self._wait_s
+        ):
+            if ticket in self._queue:
+                self._queue.remove(ticket)
+            raise LedgerUnavailableError("the ledger did not take the events in time")
+        if ticket.is_done:
+            return []
+        self._is_writing = True
+        count, size = 0, 0
+        for waiting in self._queue:
+            if count and size + len(waiting.events) > MAX_GROUP:
+                break
+            count, size = count + 1, size + len(waiting.events)
+        group, self._queue = self._queue[:count], self._queue[count:]
+        return group
 
     def _write_group(self, group: Sequence[Ticket]) -> None:
         try:
