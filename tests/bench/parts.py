@@ -188,7 +188,7 @@ def measure_overload(*, is_quick: bool) -> Figures:
     shown: Figures = {}
     for connections in (4, 16, 32):
         result = overload.measure(
-            rounds=2 if is_quick else 4,
+            rounds=2 if is_quick else 3,
             seconds=1 if is_quick else 2,
             connections=connections,
             say=say,
