@@ -140,6 +140,18 @@ def test_questions_beyond_the_limit_are_named() -> None:
     assert unasked.why.startswith("too large: more than 1 cases")
 
 
+@pytest.mark.parametrize("notice", ["", '  notice "4" material since "2"'])
+def test_a_change_behind_a_consent_to_another_purpose_is_found(notice: str) -> None:
+    world = WORLD.replace("lasts 2 years", f"lasts 2 years{notice}")
+    behind = (
+        "permit answer { who anyone may read data anything for support when consented(news) }\n"
+    )
+    mask = "mask phones { may read data customer.phone for support as redact }\n"
+
+    assert kinds(world + behind, world + behind + mask) == {ChangeKind.STRENGTHENED}
+    assert kinds(world + WRITE, world + WRITE + behind) == {ChangeKind.WIDENED}
+
+
 def test_masks_are_weaker_where_they_let_more_through() -> None:
     last4, last6, redact = Mask("last", 4), Mask("last", 6), Mask("redact")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import Final
+from typing import Final, NamedTuple
 
 from consentry.author.cases.endless import EndlessError
 from consentry.author.cases.reads import Reads
@@ -106,18 +106,26 @@ def _received(event: ConsentEvent) -> int:
     return event.received_at_us
 
 
+class Other(NamedTuple):
+    """The consent to another purpose that a condition asks about, as it must be to be flawless."""
+
+    purpose: str
+    qualities: tuple[str, ...]
+    notice: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What the rules of a case can tell apart about the ledger.
 
     `purposes` are the nodes of the purpose, one for each policy set that declares it; `others` are
-    the purposes and qualities that `consented(…)` asks about. `consulting` are the regimes whose
+    the consents that `consented(…)` asks about. `consulting` are the regimes whose
     rules look at the consent: where there are several, two consents may be wanted at once.
     """
 
     reads: Reads
     purposes: tuple[PurposeNode, ...]
-    others: tuple[tuple[str, frozenset[str]], ...]
+    others: tuple[Other, ...]
     consulting: frozenset[str]
     leaves: tuple[DataNode, ...] = ()
 
@@ -151,7 +159,7 @@ def telling_histories(question: Question, told: Reads) -> list[History]:
     consents: list[tuple[Happening, ...]] = [tuple(_flawless(question))]
     if told.reads_consent:
         consents = _told_apart(question, told)
-    others = [tuple(_given(name, qualities=q, ago=_STATED) for name, q in question.others)]
+    others = [tuple(_given(other) for other in question.others)]
     if told.consented:
         others = _elsewhere(question.others)
     widening = (Track.OVERRIDDEN, Track.HELD)
@@ -206,11 +214,13 @@ def _kind(one: Happening, told: Reads) -> object:
     )
 
 
-def _given(
-    purpose: str, *, qualities: frozenset[str] = frozenset(), ago: int = MICROS_PER_DAY
-) -> Happening:
+def _given(other: Other) -> Happening:
     return Happening(
-        kind=EventKind.GIVEN, purpose=purpose, qualities=qualities, ago=Duration(micros=ago)
+        kind=EventKind.GIVEN,
+        purpose=other.purpose,
+        qualities=frozenset(other.qualities),
+        notice=other.notice,
+        ago=Duration(micros=_STATED),
     )
 
 
@@ -330,8 +340,8 @@ def _length(length: Duration) -> tuple[int, int]:
     return (length.months, length.micros)
 
 
-def _elsewhere(others: Sequence[tuple[str, frozenset[str]]]) -> list[tuple[Happening, ...]]:
+def _elsewhere(others: Sequence[Other]) -> list[tuple[Happening, ...]]:
     if len(others) > 4:
         raise EndlessError(f"{len(others)} consents to other purposes are told apart")
-    choices = [[(), (_given(name, qualities=wanted, ago=_STATED),)] for name, wanted in others]
+    choices = [[(), (_given(other),)] for other in others]
     return [tuple(h for way in chosen for h in way) for chosen in product(*choices)]

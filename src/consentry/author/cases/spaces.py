@@ -17,6 +17,7 @@ from consentry.author.cases.candidates import Asked, find_candidates, refuse_end
 from consentry.author.cases.histories import (
     NOTHING,
     History,
+    Other,
     Question,
     every_consent,
     histories_of,
@@ -160,7 +161,7 @@ def build_space(
 def _question(sides: Sequence[Side], key: Key, asked: Iterable[Asked]) -> Question:
     """What the parts can tell apart about the ledger."""
     reads = Reads()
-    others: dict[tuple[str, frozenset[str]], None] = {}
+    others: set[Other] = set()
     consulting: set[str] = set()
     for side, part in asked:
         if dim.HISTORY not in part.reads.dims:
@@ -169,11 +170,12 @@ def _question(sides: Sequence[Side], key: Key, asked: Iterable[Asked]) -> Questi
         if part.reads.reads_consent:
             consulting.add(part.regime)
         for index, qualities in part.reads.consented:
-            others[side.program.purposes[index].path, qualities] = None
+            purpose = side.program.purposes[index]
+            others.add(Other(purpose.path, tuple(sorted(qualities)), purpose.notice or ""))
     return Question(
         reads=reads,
         purposes=tuple(p for side in sides if (p := side.purpose(key)) is not None),
-        others=tuple(sorted(others, key=lambda other: (other[0], sorted(other[1])))),
+        others=tuple(sorted(others)),
         consulting=frozenset(consulting),
         leaves=tuple(leaf for side in sides if (leaf := side.leaf(key)) is not None),
     )
