@@ -149,7 +149,7 @@ def test_a_change_behind_a_consent_to_another_purpose_is_found(notice: str) -> N
     mask = "mask phones { may read data customer.phone for support as redact }\n"
 
     assert kinds(world + behind, world + behind + mask) == {ChangeKind.STRENGTHENED}
-    assert kinds(world + WRITE, world + WRITE + behind) == {ChangeKind.WIDENED}
+    assert ChangeKind.WIDENED in kinds(world + WRITE, world + WRITE + behind)
 
 
 def test_masks_are_weaker_where_they_let_more_through() -> None:
