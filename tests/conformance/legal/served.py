@@ -32,7 +32,7 @@ class CurrentCase:
     def __init__(self) -> None:
         self._snapshots: dict[int, tuple[House, Snapshot]] = {}
         self._numbers = itertools.count(1)
-        self._cell = SubjectCell()
+        self._cell = SubjectCell("the person of the case")
         self._now_us = 0
         self._position = 0
         self.current: Snapshot | None = None
