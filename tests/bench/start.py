@@ -55,7 +55,7 @@ def measure_serving(*, rule_count: int, events: int, rounds: int, say: Say) -> d
     walls = []
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder, "state")
-        _, events = people.fill(state, events, say)
+        _, events = people.fill(state, events, say, least=events)
         for number in range(rounds):
             say(f"start {number + 1}/{rounds}")
             began_s = time.perf_counter()

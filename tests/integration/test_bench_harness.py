@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -302,3 +303,23 @@ def test_unknown_part_is_refused_with_the_parts_there_are() -> None:
 
     assert done.returncode == 2
     assert "unary" in done.stderr
+
+
+def test_a_start_is_measured_on_all_its_events_however_little_time_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A row of fewer events would stand beside the goal, and would not be the one of the goal."""
+    filled: list[int] = []
+    real = people.fill
+
+    def fill(*asked: Any, **more: Any) -> tuple[Path, int]:
+        path, count = real(*asked, **more)
+        filled.append(count)
+        return path, count
+
+    monkeypatch.setattr(people, "fill", fill)
+    with within(0):
+        facts = start.measure_serving(rule_count=10, events=12_000, rounds=1, say=lambda _: None)
+
+    assert filled == [12_000]
+    assert list(facts) == ["start to SERVING, 10 rules, 12,000 events"]
